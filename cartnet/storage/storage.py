@@ -1,0 +1,288 @@
+"""A replica's disk: claimed, opened, written in whole transactions, closed or crashed.
+
+One connection writes and one reads, each in a thread of its own, behind the
+:class:`~cartnet.seams.Disk` that is handed in. Everything but :meth:`Storage.claim`
+goes through its workers, so the same class runs on a simulated disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from cartnet.limits import CACHE_BYTES_MAX, CACHE_ENTRIES_MAX
+from cartnet.storage import claims, journal, owner
+from cartnet.storage.journal import Damaged
+from cartnet.storage.owner import Owner, StartError
+from cartnet.storage.transaction import (
+    Applied,
+    Fence,
+    Fenced,
+    Job,
+    ReaderJob,
+    Write,
+    WriterJob,
+    WriterState,
+    Written,
+    perform,
+)
+
+if TYPE_CHECKING:
+    from cartnet.consensus.messages import Entry, HardState
+    from cartnet.seams import Cursor, Disk, Worker
+    from cartnet.shop.machine import Machine
+    from cartnet.storage.lock import FileLock
+
+__all__ = [
+    "Applied",
+    "Closed",
+    "Damaged",
+    "Fenced",
+    "Owner",
+    "Recovered",
+    "StartError",
+    "Storage",
+    "Write",
+    "Written",
+]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What a file held when it was opened.
+
+    :ivar term_runs: the first index of every term in the log, with that term.
+    :ivar tail: the newest entries, oldest first, within the cache's bounds.
+    :ivar commit_index: known to be committed, at least ``applied_index``.
+    :ivar file_id: random, made with the file: a replaced file is another one.
+    :ivar founders: file ids of the group's first members by name; empty before.
+    :ivar group_id: None until the machine has applied the group's first command.
+    """
+
+    hard_state: HardState
+    last_index: int
+    last_term: int
+    term_runs: tuple[tuple[int, int], ...]
+    tail: tuple[Entry, ...]
+    commit_index: int
+    applied_index: int
+    file_id: str
+    founders: dict[str, str]
+    group_id: str | None
+    replica: str
+
+
+class Closed(Exception):
+    """The storage has been closed: no more reads and writes."""
+
+
+class Storage:
+    """One replica's file.
+
+    The order is :meth:`claim` (where there is a real file system), :meth:`open`, any
+    number of reads and writes, then :meth:`close` or :meth:`crash`, after which
+    another Storage may open the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        disk: Disk,
+        machine: Machine,
+        owner: Owner,
+        token_bytes: Callable[[int], bytes],
+        group_id: Callable[[Cursor], str | None],
+    ) -> None:
+        """Touch nothing yet.
+
+        :param token_bytes: chance, for the id of a fresh file.
+        :param group_id: reads the group's id from the machine's tables.
+        """
+        self._path = path
+        self._disk = disk
+        self._machine = machine
+        self._owner = owner
+        self._token_bytes = token_bytes
+        self._group_id = group_id
+        self._fence = Fence()
+        self._writer_state = WriterState()
+        self._writer: Worker | None = None
+        self._reader: Worker | None = None
+        self._lock: FileLock | None = None
+        self._crashed = False
+        self._ending = False
+        self._ended = False
+        self._waiting_for_end: list[Deferred[None]] = []
+
+    def claim(self) -> None:
+        """Make the folder, lock the file for this process, and look whose it is.
+
+        Blocks for a moment; meant for before the reactor runs.
+
+        :raises StartError: the replica cannot start; one line says what to do.
+        """
+        assert self._lock is None, "a file is claimed once"
+        self._lock = claims.claim(self._path, self._owner)
+
+    def open(self) -> Deferred[Recovered]:
+        """Open or make the file and read what a replica needs to go on.
+
+        Fails with :class:`StartError` where the file is another's, and with
+        :class:`Damaged` where the log's end is not what was written.
+        """
+        assert self._writer is None, "a storage is opened once"
+        if self._ending:
+            return self._refuse()
+        self._writer = self._disk.open(self._path, read_only=False)
+        recovered = self._run(self._writer, self._writer_job(self._recover, sync=True))
+        return recovered.addCallback(self._open_reader)
+
+    def write(self, write: Write) -> Deferred[Written]:
+        """Commit one Ready and apply what is committed, in one transaction.
+
+        Writes commit in the order in which they are asked for. A failed one fails its
+        Deferred and all later ones; the file then holds the state before it.
+        """
+        if self._ending:
+            return self._refuse()
+        assert self._writer is not None, "opened first"
+        interaction = partial(
+            perform, write=write, machine=self._machine, fence=self._fence
+        )
+        return self._run(self._writer, self._writer_job(interaction, sync=write.sync))
+
+    def read(self, query: Callable[[Cursor], T]) -> Deferred[T]:
+        """Run a query over one moment of the file, beside the writer.
+
+        Cancelling the Deferred forgets the answer; the query itself goes on.
+        """
+        if self._ending:
+            return self._refuse()
+        assert self._reader is not None, "opened first"
+        return self._run(self._reader, ReaderJob(query, self._fence))
+
+    def read_entries(
+        self, first_index: int, last_index: int, bytes_max: int
+    ) -> Deferred[tuple[Entry, ...]]:
+        """Read log entries, both ends included: as many as fit, at least the first.
+
+        Fails with :class:`Damaged` where one is missing or not what was written.
+        """
+        return self.read(
+            partial(
+                journal.entries,
+                first_index=first_index,
+                last_index=last_index,
+                bytes_max=bytes_max,
+            )
+        )
+
+    def close(self) -> Deferred[None]:
+        """Finish what is in hand, close the file, give the lock back, then fire.
+
+        Reads and writes asked for later fail with :class:`Closed`.
+        """
+        return self._end()
+
+    def crash(self) -> Deferred[None]:
+        """Stop as a killed process does.
+
+        No transaction reaches COMMIT after this returns; one whose COMMIT has begun
+        may end either way, as under a real kill. What is pending or asked for later
+        never hears. Fires once threads and connections are gone and the lock is free.
+        """
+        self._crashed = True
+        self._fence.close()
+        if not self._ended:
+            for worker in (self._writer, self._reader):
+                if worker is not None:
+                    worker.interrupt()
+        return self._end()
+
+    def _writer_job(
+        self, interaction: Callable[[Cursor], T], *, sync: bool
+    ) -> WriterJob[T]:
+        return WriterJob(interaction, self._fence, self._writer_state, sync=sync)
+
+    def _recover(self, cursor: Cursor) -> Recovered:
+        owner.check(cursor, self._owner, str(self._path))
+        owner.create(cursor, self._owner, self._token_bytes)
+        journal.create(cursor)
+        self._machine.create(cursor)
+        state = journal.state(cursor)
+        meta = owner.read(cursor)
+        last_index, last_term = journal.last(cursor)
+        if last_index < state.applied_index:
+            raise Damaged(f"{self._path}: applied entries are missing from the log")
+        return Recovered(
+            hard_state=state.hard_state,
+            last_index=last_index,
+            last_term=last_term,
+            term_runs=journal.term_runs(cursor),
+            tail=journal.tail(cursor, CACHE_ENTRIES_MAX, CACHE_BYTES_MAX),
+            commit_index=max(state.commit_index, state.applied_index),
+            applied_index=state.applied_index,
+            file_id=meta["file_id"],
+            founders=owner.founders(meta),
+            group_id=self._group_id(cursor),
+            replica=meta["replica"],
+        )
+
+    def _open_reader(self, recovered: Recovered) -> Recovered:
+        if not self._ending:
+            self._reader = self._disk.open(self._path, read_only=True)
+        return recovered
+
+    def _run(self, worker: Worker, job: Job[T]) -> Deferred[T]:
+        """Run a job for somebody who may have gone when it ends, or been killed."""
+        heard: Deferred[T] = Deferred()
+
+        def done(result: T | Failure) -> None:
+            if self._crashed or heard.called:
+                return
+            if isinstance(result, Failure):
+                heard.errback(result)
+            else:
+                heard.callback(result)
+
+        worker.run(job).addBoth(done)
+        return heard
+
+    def _refuse(self) -> Deferred[Any]:
+        return Deferred() if self._crashed else fail(Closed())
+
+    def _end(self) -> Deferred[None]:
+        if self._ended:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._waiting_for_end.append(waiting)
+        if not self._ending:
+            self._ending = True
+            Deferred.fromCoroutine(self._close_workers()).addBoth(self._release)
+        return waiting
+
+    async def _close_workers(self) -> None:
+        # The reader first: the last connection of a file to go copies its WAL, and a
+        # read-only one cannot.
+        try:
+            if self._reader is not None:
+                await self._reader.close()
+        finally:
+            if self._writer is not None:
+                await self._writer.close()
+
+    def _release(self, result: Failure | None) -> None:
+        self._ended = True
+        if self._lock is not None:
+            self._lock.release()
+        waiting, self._waiting_for_end = self._waiting_for_end, []
+        for end in waiting:
+            end.callback(result)
