@@ -1,0 +1,137 @@
+"""The replicated log, as much of it as decisions need: terms of all, newest entries."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import islice
+
+from cartnet.consensus.messages import Entry
+from cartnet.limits import CACHE_BYTES_MAX, CACHE_ENTRIES_MAX
+
+ENTRY_BYTES: int = 64
+"""What an entry costs on the wire and in memory beside its command, roughly."""
+
+
+def size(entry: Entry) -> int:
+    """An entry's size in bytes, for windows and batches."""
+    return ENTRY_BYTES + len(memoryview(entry.command))
+
+
+class Log:
+    """Indexes count from 1. The terms of all entries are known, as runs of equal
+    terms; the entries themselves only from :attr:`cached_from` on, the older ones are
+    on disk alone.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[tuple[int, int]] = (),
+        last_index: int = 0,
+        tail: Sequence[Entry] = (),
+    ) -> None:
+        """Take up what is on disk.
+
+        :param runs: ``(first index, term)`` of each run of equal terms, ascending.
+        :param last_index: the newest entry's index, 0 for an empty log.
+        :param tail: the newest entries, without a hole up to ``last_index``.
+        """
+        self._run_starts = [first for first, _ in runs]
+        self._run_terms = [term for _, term in runs]
+        self.last_index = last_index
+        self._cache: list[Entry] = list(tail)
+        self._cache_bytes = sum(size(entry) for entry in tail)
+        assert self._run_terms == sorted(self._run_terms), "terms never decrease"
+        assert bool(last_index) == bool(self._run_starts)
+        assert not tail or tail[-1].index == last_index
+        assert self.cached_from >= 1
+
+    @property
+    def cached_from(self) -> int:
+        """The first index whose entry is in memory."""
+        return self.last_index - len(self._cache) + 1
+
+    @property
+    def last_term(self) -> int:
+        return self._run_terms[-1] if self._run_terms else 0
+
+    def term(self, index: int) -> int | None:
+        """The term at ``index``: 0 before the first entry, None after the last."""
+        assert index >= 0
+        if index == 0:
+            return 0
+        if index > self.last_index:
+            return None
+        return self._run_terms[bisect_right(self._run_starts, index) - 1]
+
+    def first_index_of_run(self, index: int) -> int:
+        """The first index of the run of equal terms that ``index`` stands in."""
+        assert 1 <= index <= self.last_index
+        return self._run_starts[bisect_right(self._run_starts, index) - 1]
+
+    def last_index_of_term(self, term: int) -> int | None:
+        """The last index with ``term``, None where no entry has it."""
+        after = bisect_right(self._run_terms, term)
+        if after == 0 or self._run_terms[after - 1] != term:
+            return None
+        if after == len(self._run_starts):
+            return self.last_index
+        return self._run_starts[after] - 1
+
+    def is_up_to_date(self, last_index: int, last_term: int) -> bool:
+        """Whether a log that ends there is as up to date as this one (3.6.1)."""
+        return (last_term, last_index) >= (self.last_term, self.last_index)
+
+    def append(self, entry: Entry) -> None:
+        assert entry.index == self.last_index + 1
+        assert entry.term >= self.last_term
+        if not self._run_terms or entry.term > self._run_terms[-1]:
+            self._run_starts.append(entry.index)
+            self._run_terms.append(entry.term)
+        self._cache.append(entry)
+        self._cache_bytes += size(entry)
+        self.last_index = entry.index
+
+    def truncate_after(self, index: int) -> None:
+        """Drop the entries after ``index``, which a leader has contradicted (3.5)."""
+        assert 0 <= index <= self.last_index
+        keep = max(0, index - self.cached_from + 1)
+        self._cache_bytes -= sum(size(entry) for entry in self._cache[keep:])
+        del self._cache[keep:]
+        while self._run_starts and self._run_starts[-1] > index:
+            self._run_starts.pop()
+            self._run_terms.pop()
+        self.last_index = index
+
+    def slice(
+        self, first: int, entries_max: int, bytes_max: int
+    ) -> tuple[Entry, ...] | None:
+        """The entries from ``first`` on, at least one where there is one.
+
+        None where ``first`` is older than what is in memory.
+        """
+        assert first >= 1
+        start = first - self.cached_from
+        if start < 0:
+            return None
+        taken: list[Entry] = []
+        room = bytes_max
+        for entry in islice(self._cache, start, start + entries_max):
+            room -= size(entry)
+            if room < 0 and taken:
+                break
+            taken.append(entry)
+        return tuple(taken)
+
+    def forget(self, through: int) -> None:
+        """Let go of entries up to ``through``, oldest first, beyond the cache's bounds.
+
+        In large steps, since each moves the rest.
+        """
+        entries = len(self._cache)
+        if entries <= CACHE_ENTRIES_MAX and self._cache_bytes <= CACHE_BYTES_MAX:
+            return
+        allowed = min(through - self.cached_from + 1, entries // 2)
+        if allowed > 0:
+            self._cache_bytes -= sum(size(entry) for entry in self._cache[:allowed])
+            del self._cache[:allowed]

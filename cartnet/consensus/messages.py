@@ -1,0 +1,128 @@
+"""What replicas of one group say to each other, and what they keep.
+
+Names are those of the Raft dissertation (Ongaro, 2014); sections are its own.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One entry of the replicated log.
+
+    :ivar index: its position, from 1.
+    :ivar term: the term in which a leader made it.
+    :ivar command: JSON as the state machine takes it; ``null`` is a leader's first
+        entry of its term, which no machine sees (3.6.2, 6.4).
+    """
+
+    index: int
+    term: int
+    command: msgspec.Raw
+
+
+class HardState(msgspec.Struct, frozen=True):
+    """What must be on disk before anything that depends on it is said (3.8)."""
+
+    term: int = 0
+    vote: str | None = None
+
+
+class Message(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="type",
+    omit_defaults=True,
+):
+    """The base of every message; whom it is from is the connection's affair."""
+
+    term: int
+
+
+class PreVote(Message, frozen=True, forbid_unknown_fields=True, tag="pre_vote"):
+    """Would you vote for me in ``term``? Asked before the term is raised (9.6)."""
+
+    last_index: int
+    last_term: int
+
+
+class PreVoteReply(
+    Message, frozen=True, forbid_unknown_fields=True, tag="pre_vote_reply"
+):
+    """``term`` is the asked-for one where granted, else the voter's own."""
+
+    granted: bool
+
+
+class RequestVote(Message, frozen=True, forbid_unknown_fields=True, tag="request_vote"):
+    """``handed_over``: the leader asked for it, so leases let it pass (4.2.3)."""
+
+    last_index: int
+    last_term: int
+    handed_over: bool = False
+
+
+class RequestVoteReply(
+    Message, frozen=True, forbid_unknown_fields=True, tag="request_vote_reply"
+):
+    granted: bool
+
+
+class AppendEntries(
+    Message, frozen=True, forbid_unknown_fields=True, tag="append_entries"
+):
+    previous_index: int
+    previous_term: int
+    commit_index: int
+    entries: tuple[Entry, ...] = ()
+
+
+class AppendEntriesReply(
+    Message, frozen=True, forbid_unknown_fields=True, tag="append_entries_reply"
+):
+    """``match_index`` is synced to the follower's disk and equal to the leader's log.
+
+    Where the entries did not join on, ``rejected_index`` is their previous index, and
+    the leader goes on at or before the end of the conflicting term (3.5):
+    ``conflict_index`` is the first index to try, ``conflict_term`` the term there.
+    """
+
+    match_index: int = 0
+    rejected_index: int | None = None
+    conflict_index: int = 0
+    conflict_term: int = 0
+
+
+class Heartbeat(Message, frozen=True, forbid_unknown_fields=True, tag="heartbeat"):
+    """``round`` numbers the leader's heartbeats, so that reads can count acks (6.4)."""
+
+    commit_index: int
+    round: int
+
+
+class HeartbeatReply(
+    Message, frozen=True, forbid_unknown_fields=True, tag="heartbeat_reply"
+):
+    """``hears`` are the voters heard from lately, the sender's own name left out."""
+
+    round: int
+    hears: tuple[str, ...] = ()
+
+
+class TimeoutNow(Message, frozen=True, forbid_unknown_fields=True, tag="timeout_now"):
+    """Campaign at once: the leader hands its office over (3.10)."""
+
+
+PeerMessage = (
+    PreVote
+    | PreVoteReply
+    | RequestVote
+    | RequestVoteReply
+    | AppendEntries
+    | AppendEntriesReply
+    | Heartbeat
+    | HeartbeatReply
+    | TimeoutNow
+)

@@ -1,0 +1,372 @@
+"""Raft's centre: the term rule, the roles, and what the outside has to do.
+
+The outside calls :meth:`Raft.tick`, :meth:`Raft.step`, :meth:`Raft.propose` and
+:meth:`Raft.read`, and after each batch of those
+
+1. calls :meth:`Raft.flush` and sends :meth:`Raft.take_messages` at once: nothing in
+   them promises what a crash could take back;
+2. unless a Ready is under way, takes :meth:`Raft.ready`, writes its hard state and
+   entries, applies what is committed, all in one transaction, then sends its messages,
+   then calls :meth:`Raft.advance`, and looks for the next.
+
+What arrives during the transaction fills the next Ready: that is the group commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+import msgspec
+
+from cartnet.consensus.candidate import Candidate, PreCandidate
+from cartnet.consensus.follower import Follower
+from cartnet.consensus.leader import Leader
+from cartnet.consensus.log import Log
+from cartnet.consensus.messages import (
+    AppendEntries,
+    AppendEntriesReply,
+    Entry,
+    HardState,
+    Heartbeat,
+    HeartbeatReply,
+    PeerMessage,
+    PreVote,
+    PreVoteReply,
+    RequestVote,
+    RequestVoteReply,
+)
+from cartnet.consensus.preference import HandOverPause, Preference
+from cartnet.consensus.reads import ConfirmedRead
+from cartnet.consensus.timing import Ticks
+from cartnet.consensus.voting import consider_pre_vote, consider_vote, ignores
+
+Addressed = tuple[str, PeerMessage]
+
+NO_OP = msgspec.Raw(b"null")
+"""A leader's first entry: it commits what earlier terms left (3.6.2)."""
+
+
+class Role(Protocol):
+    """What follower, pre-candidate, candidate and leader have in common."""
+
+    leader: str | None
+
+    @property
+    def in_lease(self) -> bool: ...
+
+    def tick(self) -> None: ...
+
+    def step(self, sender: str, message: PeerMessage) -> None: ...
+
+    def voted(self) -> None: ...
+
+    def loop_was_held(self) -> None: ...
+
+    def leader_crashed(self, leader: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What is to be done in one transaction, and said after it.
+
+    :ivar hard_state: to be written, None where it is as it was.
+    :ivar entries: to be written, in place of any from the first one's index on.
+    :ivar commit_index: entries through it may be applied.
+    :ivar messages: to be sent once the transaction is synced.
+    """
+
+    hard_state: HardState | None
+    entries: tuple[Entry, ...]
+    commit_index: int
+    messages: tuple[Addressed, ...]
+
+    @property
+    def must_sync(self) -> bool:
+        """Whether its messages promise what it writes; applying alone promises
+        nothing, the log has it."""
+        return self.hard_state is not None or bool(self.entries)
+
+
+class Raft:
+    """One voter of one group.
+
+    :ivar name: this replica's.
+    :ivar voters: all replicas of the group, the most preferred first.
+    :ivar admitted: whether it may vote, campaign and be counted; one with an empty
+        file may have forgotten a vote.
+    :ivar connected: the other voters that messages reach.
+    :ivar commit_index: entries through it are committed.
+    :ivar applied_index: entries through it are applied and their transaction written.
+    :ivar confirmed_reads: reads whose replica still led; taken by the outside.
+    :ivar fetches: ``(voter, first index)`` of entries to be read from disk; likewise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        voters: tuple[str, ...],
+        *,
+        ticks: Ticks,
+        random: Random,
+        log: Log,
+        hard_state: HardState,
+        commit_index: int = 0,
+        applied_index: int = 0,
+        admitted: bool = True,
+        lexical: bool = True,
+    ) -> None:
+        assert applied_index <= commit_index <= log.last_index
+        assert hard_state.term >= log.last_term
+        self.name = name
+        self.voters = voters
+        self.others = tuple(voter for voter in voters if voter != name)
+        self.ticks = ticks
+        self.preference = Preference(name, voters, ticks, random, lexical=lexical)
+        self.hand_over_pause = HandOverPause(ticks)
+        self.log = log
+        self.term = hard_state.term
+        self.vote = hard_state.vote
+        self.commit_index = commit_index
+        self.applied_index = applied_index
+        self.admitted = admitted
+        self.connected: set[str] = set()
+        self.confirmed_reads: list[ConfirmedRead] = []
+        self.fetches: list[tuple[str, int]] = []
+        self.role: Role = Follower(self, None, self.preference.start_ticks())
+        self._written_hard_state = hard_state
+        self._written_index = log.last_index
+        self._under_way: Ready | None = None
+        self._outbox: list[Addressed] = []
+        self._when_synced: list[Addressed] = []
+
+    # --- what the outside tells -----------------------------------------------------
+
+    def tick(self) -> None:
+        """Let one tick pass."""
+        self.hand_over_pause.tick()
+        if self.admitted:
+            self.role.tick()
+
+    def loop_was_held(self) -> None:
+        """Ticks are late, and messages may be waiting that belong before them."""
+        self.role.loop_was_held()
+
+    def admit(self) -> None:
+        """From now on this replica votes, campaigns and counts."""
+        self.admitted = True
+
+    def peer_connected(self, voter: str) -> None:
+        """Messages reach ``voter`` from now on; earlier ones may be lost."""
+        self.connected.add(voter)
+        if isinstance(self.role, Leader):
+            self.role.connected(voter)
+
+    def peer_disconnected(self, voter: str) -> None:
+        self.connected.discard(voter)
+
+    def leader_crashed(self, leader: str) -> None:
+        """``leader`` closed its connection and does not lead where it listened.
+
+        A hint: it ends this replica's own lease and nobody else's.
+        """
+        if self.admitted:
+            self.role.leader_crashed(leader)
+
+    def step(self, sender: str, message: PeerMessage) -> None:
+        """Take a message of another voter."""
+        assert sender in self.others
+        self._step(sender, message)
+
+    def propose(self, commands: Sequence[msgspec.Raw]) -> int:
+        """Append commands to the log; return the first one's index. Leaders alone."""
+        assert isinstance(self.role, Leader)
+        first = self.log.last_index + 1
+        for index, command in enumerate(commands, first):
+            self.log.append(Entry(index, self.term, command))
+        own = AppendEntriesReply(self.term, match_index=self.log.last_index)
+        self.send_when_synced(self.name, own)
+        return first
+
+    def read(self, ticket: int) -> None:
+        """Ask whether this replica still leads; ``ticket`` comes back in
+        :attr:`confirmed_reads`, or never if it does not. Leaders alone."""
+        assert isinstance(self.role, Leader)
+        self.role.reads.add(ticket)
+
+    def hand_over(self, voter: str) -> None:
+        """Make ``voter`` the leader, gracefully (3.10). Leaders alone."""
+        assert isinstance(self.role, Leader)
+        self.role.hand_over(voter)
+
+    def fetched(self, voter: str, entries: Sequence[Entry]) -> None:
+        """Give the entries that :attr:`fetches` asked for."""
+        if isinstance(self.role, Leader):
+            self.role.fetched(voter, entries)
+
+    # --- what the outside asks ------------------------------------------------------
+
+    @property
+    def leader(self) -> str | None:
+        """Whom this replica takes for its term's leader."""
+        return self.role.leader
+
+    @property
+    def leads(self) -> bool:
+        return isinstance(self.role, Leader)
+
+    @property
+    def may_serve(self) -> bool:
+        """Whether it leads and has applied an entry of its own term (6.4)."""
+        return (
+            isinstance(self.role, Leader)
+            and self.applied_index >= self.role.first_index
+        )
+
+    @property
+    def handing_over(self) -> bool:
+        """Whether proposals are to wait."""
+        return isinstance(self.role, Leader) and self.role.handing_over_to is not None
+
+    def flush(self) -> None:
+        """Turn what has come together into messages."""
+        if isinstance(self.role, Leader):
+            self.role.flush()
+
+    def take_messages(self) -> list[Addressed]:
+        """The messages that may leave now."""
+        messages, self._outbox = self._outbox, []
+        return messages
+
+    def ready(self) -> Ready | None:
+        """What is to be written, applied and then said; None where nothing is.
+
+        One at a time: the next comes after :meth:`advance`.
+        """
+        if self._under_way is not None:
+            return None
+        hard_state = HardState(self.term, self.vote)
+        entries = self.log.slice(self._written_index + 1, self.log.last_index, 2**63)
+        assert entries is not None, "what is not written yet is in memory"
+        changed = hard_state != self._written_hard_state
+        applies = self.commit_index > self.applied_index
+        if not (changed or entries or applies or self._when_synced):
+            return None
+        self._under_way = Ready(
+            hard_state if changed else None,
+            entries,
+            self.commit_index,
+            tuple(self._when_synced),
+        )
+        self._written_hard_state = hard_state
+        self._written_index = self.log.last_index
+        self._when_synced = []
+        return self._under_way
+
+    def advance(self, applied_index: int) -> None:
+        """The Ready under way is written, and applied through ``applied_index``."""
+        ready = self._under_way
+        assert ready is not None
+        assert self.applied_index <= applied_index <= ready.commit_index
+        self._under_way = None
+        self.applied_index = applied_index
+        self.log.forget(min(applied_index, self._written_index))
+        for receiver, message in ready.messages:
+            if receiver == self.name:
+                self._step(self.name, message)
+
+    # --- what the roles use ---------------------------------------------------------
+
+    def send(self, voter: str, message: PeerMessage) -> None:
+        """Send at once: the message promises nothing that a crash could take back."""
+        self._outbox.append((voter, message))
+
+    def send_when_synced(self, voter: str, message: PeerMessage) -> None:
+        """Send after the transaction that holds what the message promises.
+
+        A later acknowledgement of the same term stands for the earlier ones.
+        """
+        if isinstance(message, AppendEntriesReply) and self._when_synced:
+            receiver, last = self._when_synced[-1]
+            if (
+                receiver == voter
+                and isinstance(last, AppendEntriesReply)
+                and last.term == message.term
+                and last.match_index <= message.match_index
+            ):
+                self._when_synced.pop()
+        self._when_synced.append((voter, message))
+
+    def commit_through(self, index: int) -> None:
+        assert index <= self.log.last_index
+        self.commit_index = max(self.commit_index, index)
+
+    def truncate_after(self, index: int) -> None:
+        """Drop the entries after ``index``, which the leader has contradicted."""
+        assert index >= self.commit_index, "a committed entry is never dropped"
+        self.log.truncate_after(index)
+        self._written_index = min(self._written_index, index)
+
+    def become_follower(self, leader: str | None) -> Follower:
+        follower = Follower(self, leader, self.preference.election_ticks())
+        self.role = follower
+        return follower
+
+    def become_pre_candidate(self) -> None:
+        """Ask whether an election could be won; alone in the group, it can."""
+        campaign = PreCandidate(self)
+        self.role = campaign
+        if campaign.has_majority:
+            self.become_candidate(handed_over=False)
+
+    def become_candidate(self, *, handed_over: bool) -> None:
+        """Stand for election in the next term."""
+        assert self.admitted
+        self.term += 1
+        self.vote = self.name
+        self.role = Candidate(self, handed_over=handed_over)
+
+    def become_leader(self) -> None:
+        """Lead this term, and begin it with an entry of its own."""
+        assert self.vote == self.name
+        self.role = Leader(self)
+        self.propose([NO_OP])
+
+    # --- the term rule --------------------------------------------------------------
+
+    def _step(self, sender: str, message: PeerMessage) -> None:
+        match message:
+            case PreVote():
+                consider_pre_vote(self, sender, message)
+                return
+            case RequestVote() if ignores(self, message):
+                return
+            case PreVoteReply(granted=True):
+                pass  # Its term is the one that was asked for, not the voter's.
+            case _ if message.term > self.term:
+                self._raise_term(sender, message)
+        if message.term < self.term:
+            self._answer_old_term(sender, message)
+        elif isinstance(message, RequestVote):
+            consider_vote(self, sender, message)
+        else:
+            self.role.step(sender, message)
+
+    def _raise_term(self, sender: str, message: PeerMessage) -> None:
+        """A greater term makes everyone a follower in it (3.3)."""
+        self.term = message.term
+        self.vote = None
+        leads = isinstance(message, AppendEntries | Heartbeat)
+        self.become_follower(leader=sender if leads else None)
+
+    def _answer_old_term(self, sender: str, message: PeerMessage) -> None:
+        """Tell a leader or candidate of an older term about this one (3.3)."""
+        match message:
+            case AppendEntries() | Heartbeat():
+                self.send(sender, HeartbeatReply(self.term, round=0))
+            case RequestVote():
+                self.send(sender, RequestVoteReply(self.term, granted=False))
+            case _:
+                pass

@@ -1,0 +1,259 @@
+"""Every bound: its name, its unit, and what happens at it.
+
+Kept in one file so that their relations can be read, and are asserted, together.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- Lines (replica ports) -----------------------------------------------------------
+
+LINE_BYTES_MAX: Final = 1024 * 1024
+"""A longer line loses the framing: one error line, then the connection closes."""
+
+JSON_DEPTH_MAX: Final = 32
+"""Deeper JSON is ``bad_request``."""
+
+INTEGER_MAX: Final = 2**53
+"""Integers beyond plus or minus this are ``bad_request``."""
+
+REQUEST_ID_CHARACTERS_MAX: Final = 64
+
+IDLE_SECONDS_MAX: Final = 600.0
+"""A client connection silent for longer is closed."""
+
+UNFINISHED_LINE_SECONDS_MAX: Final = 10.0
+"""A connection whose line is unfinished for longer is closed."""
+
+HELLO_SECONDS_MAX: Final = 5.0
+"""A handshake that is not complete by then is closed."""
+
+CONNECTIONS_PER_ADDRESS_MAX: Final = 256
+"""More from one peer address are closed at once; loopback is spared."""
+
+CONNECTIONS_MAX: Final = 4_000
+"""More on one listener are closed at once."""
+
+REQUESTS_PER_CONNECTION_MAX: Final = 1_024
+"""More in flight on one connection are ``overloaded``."""
+
+REQUESTS_PER_REPLICA_MAX: Final = 8_192
+"""More in flight in one replica are ``overloaded``."""
+
+SEND_BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024
+"""A client that lets more pile up unread is closed; a peer's messages are dropped."""
+
+# --- The shop ------------------------------------------------------------------------
+
+USERNAME_CHARACTERS_MAX: Final = 64
+PASSWORD_CHARACTERS_MIN: Final = 8
+PASSWORD_CHARACTERS_MAX: Final = 128
+ITEM_ID_CHARACTERS_MAX: Final = 32
+ITEM_NAME_CHARACTERS_MAX: Final = 100
+ITEM_NAME_BYTES_MAX: Final = 150
+KEY_CHARACTERS_MAX: Final = 64
+QUANTITY_MAX: Final = 1_000_000
+STOCK_MAX: Final = 1_000_000_000
+PRICE_MAX: Final = 10_000_000
+CATALOGUE_ITEMS_MAX: Final = 4_000
+CART_LINES_MAX: Final = 100
+ORDERS_PER_PAGE_MAX: Final = 1_000
+ORDERS_PER_PAGE_DEFAULT: Final = 100
+
+KEYS_PER_USER_MAX: Final = 1_000
+"""Older keys are forgotten first."""
+
+KEY_SECONDS_MAX: Final = 24 * 3600
+"""A key older than this (log time) is forgotten."""
+
+SESSION_SECONDS_MAX: Final = 30 * 24 * 3600
+"""A session ends this long after its login (log time)."""
+
+SESSIONS_PER_USER_MAX: Final = 100
+"""One more login ends the oldest session."""
+
+# --- Passwords -----------------------------------------------------------------------
+
+HASHES_AT_ONCE_MAX: Final = 2
+HASHES_WAITING_MAX: Final = 256
+"""More wait no longer: ``overloaded``."""
+
+LOGIN_FAILURES_FREE: Final = 5
+"""From the next failure on, that account's attempts are delayed: ``rate_limited``."""
+
+LOGIN_DELAY_SECONDS_MAX: Final = 60.0
+
+LOGIN_FAILURES_SECONDS_MAX: Final = 900.0
+"""An account's failures are forgotten this long after the last."""
+
+LOGIN_FAILURES_ACCOUNTS_MAX: Final = 10_000
+"""Accounts whose failures are remembered; the oldest are forgotten first."""
+
+REGISTRATIONS_PER_MINUTE_MAX: Final = 30
+"""More from one address are ``rate_limited``; loopback is spared."""
+
+REGISTRATION_ADDRESSES_MAX: Final = 10_000
+"""Addresses whose registrations are counted; the oldest are forgotten first."""
+
+# --- Replication ---------------------------------------------------------------------
+
+TICK_SECONDS: Final = 0.025
+"""The unit in which a replica counts heartbeats and elections."""
+
+TICKS_CAUGHT_UP_MAX: Final = 2
+"""Ticks missed while the event loop was held are dropped beyond this."""
+
+APPEND_ENTRIES_MAX: Final = 1_024
+APPEND_BYTES_MAX: Final = 512 * 1024
+"""Entries and bytes in one AppendEntries; the rest goes into the next."""
+
+WINDOW_ENTRIES_MAX: Final = 8_192
+WINDOW_BYTES_MAX: Final = 4 * 1024 * 1024
+WINDOW_MESSAGES_MAX: Final = 64
+"""Unacknowledged appends to one follower; at the bound the leader waits for an ack."""
+
+PROPOSALS_WAITING_MAX: Final = 8_192
+"""Uncommitted proposals of one leader; one more is ``overloaded``."""
+
+PROPOSAL_BYTES_MAX: Final = 256 * 1024
+"""A larger command is ``too_large``."""
+
+INBOX_MESSAGES_MAX: Final = 4_096
+"""Peer messages waiting in one replica; more are dropped, Raft repeats itself."""
+
+CACHE_ENTRIES_MAX: Final = 16_384
+CACHE_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Newest log entries kept in memory; older ones are read from disk when needed."""
+
+APPLY_ENTRIES_MAX: Final = 2_048
+APPLY_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Committed entries applied in one transaction; the rest go into the next."""
+
+RECONNECT_SECONDS_MIN: Final = 0.02
+RECONNECT_SECONDS_MAX: Final = 0.5
+CONNECT_SECONDS_MAX: Final = 1.0
+
+STOP_SECONDS_MAX: Final = 5.0
+"""A clean stop takes no longer; what is unfinished then is cut off."""
+
+# --- Supervision and the admin line --------------------------------------------------
+
+SUPERVISE_REPLY_SECONDS: Final = 0.1
+"""A replica killed through its own port lives on for this long: the reply leaves."""
+
+STATUS_SECONDS_MAX: Final = 0.5
+"""A replica of another process that has not said by then how it is: unreachable."""
+
+SUPERVISE_SECONDS_MAX: Final = 10.0
+"""What another process was asked to do is given up on after this long."""
+
+CHILD_START_SECONDS_MAX: Final = 30.0
+"""A child process that has not started its replica by then is killed."""
+
+CHILD_LINE_CHARACTERS_MAX: Final = 500
+"""What a child says is logged and shown up to this length, line by line."""
+
+ADMIN_LINE_BYTES_MAX: Final = 4_096
+"""A longer admin line gets one error line, then the connection closes."""
+
+ADMIN_LINES_WAITING_MAX: Final = 64
+"""With this many commands unanswered nothing more is read from a connection."""
+
+ADMIN_CONNECTIONS_MAX: Final = 64
+"""More admin connections are closed at once."""
+
+ADMIN_UNFINISHED_SECONDS_MAX: Final = 120.0
+"""An admin line, which a person may be typing, may be unfinished for this long."""
+
+ADMIN_COMMAND_SECONDS_MAX: Final = 30.0
+"""A command without an outcome by then is answered as such, and goes on."""
+
+ADMIN_FAILURES_FREE: Final = 5
+ADMIN_FAILURE_SECONDS: Final = 10.0
+"""After so many wrong passwords from one host its next ones wait this long."""
+
+ADMIN_FAILURE_HOSTS_MAX: Final = 1_000
+"""Hosts whose wrong passwords are remembered; the oldest are forgotten first."""
+
+# --- Tools ---------------------------------------------------------------------------
+
+IMPORT_WINDOW_ITEMS: Final = 64
+"""Items of a catalogue sent before their answers; less than the keys remembered."""
+
+IMPORT_ATTEMPTS_MAX: Final = 30
+"""Times in a row that an import may get no further, a second apart."""
+
+IMPORT_ERRORS_SHOWN_MAX: Final = 20
+"""Wrong lines of a catalogue that are named before it is refused."""
+
+# --- Feeds ---------------------------------------------------------------------------
+
+WATCHES_PER_CONNECTION_MAX: Final = 32
+WATCH_KEEPALIVE_SECONDS: Final = 4.0
+"""A watcher hears an empty event after this long without a change."""
+
+# --- Configuration and logs ----------------------------------------------------------
+
+CONFIGURATION_BYTES_MAX: Final = 1024 * 1024
+"""A larger configuration file is refused."""
+
+TIMING_SECONDS_MAX: Final = 3600.0
+"""A longer ``[timing]`` value is refused."""
+
+LOG_KEPT_MAX: Final = 100_000_000
+"""A larger ``[timing] log_kept`` is refused."""
+
+LOG_MESSAGE_CHARACTERS_MAX: Final = 8_192
+"""A longer message is cut in the log file, and says so."""
+
+LOG_FILE_BYTES_MAX: Final = 16 * 1024 * 1024
+LOG_FILES_KEPT: Final = 3
+"""A log file that has grown to its size is renamed, and the oldest one is deleted."""
+
+# --- Clients of a group -----------------------------------------------------------------
+
+CALLS_PER_GROUP_MAX: Final = 8_192
+"""Calls one process has under way to one group; one more is ``overloaded``."""
+
+CALLS_PER_LINK_MAX: Final = 1_000
+"""Calls sent and unanswered on one connection to a member; the next ones wait."""
+
+LEADER_SEARCH_SECONDS_MIN: Final = 0.02
+LEADER_SEARCH_SECONDS_MAX: Final = 0.05
+"""While a group has no leader its members are asked again after this long."""
+
+RETRY_SECONDS_MIN: Final = 0.02
+RETRY_SECONDS_MAX: Final = 0.5
+"""A call that a leader refused for now is sent again after a pause that doubles."""
+
+PROBE_SECONDS: Final = 0.25
+"""A member silent for this long with calls in hand is asked for a heartbeat."""
+
+PROBE_ANSWER_SECONDS_MAX: Final = 0.6
+"""A member that owes a heartbeat for longer hangs: its connection is dropped."""
+
+ATTEMPT_SECONDS_MAX: Final = 1.0
+"""What a member that no longer leads leaves unanswered for longer is sent again."""
+
+ANSWER_GRACE_SECONDS: Final = 0.5
+"""Nothing is sent after a call's deadline, but an answer under way is awaited."""
+
+SWEEP_SECONDS: Final = 0.05
+"""How often calls under way are held against their deadlines."""
+
+FEED_SILENCE_SECONDS_MAX: Final = 6.5
+"""A feed's source that is silent for longer is replaced by another member."""
+
+LOCATED_USERS_MAX: Final = 100_000
+"""Usernames whose shard a balancer remembers; the longest unused go first."""
+
+assert APPEND_BYTES_MAX + PROPOSAL_BYTES_MAX < LINE_BYTES_MAX
+assert WINDOW_BYTES_MAX >= APPEND_BYTES_MAX
+assert CACHE_ENTRIES_MAX >= WINDOW_ENTRIES_MAX
+assert CACHE_BYTES_MAX >= WINDOW_BYTES_MAX
+assert PROPOSALS_WAITING_MAX >= REQUESTS_PER_CONNECTION_MAX
+assert WATCH_KEEPALIVE_SECONDS < 5
+assert CALLS_PER_LINK_MAX < REQUESTS_PER_CONNECTION_MAX
+assert ANSWER_GRACE_SECONDS + 2 * SWEEP_SECONDS < 1
+assert FEED_SILENCE_SECONDS_MAX > 5
