@@ -19,6 +19,20 @@ INTEGER_MAX: Final = 2**53
 """Integers beyond plus or minus this are ``bad_request``."""
 
 REQUEST_ID_CHARACTERS_MAX: Final = 64
+CALL_CHARACTERS_MAX: Final = 64
+SESSION_CHARACTERS_MAX: Final = 256
+ORDER_ID_CHARACTERS_MAX: Final = 128
+"""Longer ones in a request are ``bad_request``."""
+
+SHOWN_CHARACTERS_MAX: Final = 60
+"""Of what a stranger sent, an error message or a log line shows no more."""
+
+HELLO_STRING_CHARACTERS_MAX: Final = 256
+HELLO_FOUNDERS_MAX: Final = 64
+"""A hello with longer strings or more founders is refused."""
+
+ANSWER_GRACE_SECONDS: Final = 0.8
+"""A request without an answer this long after the request timeout gets ``timeout``."""
 
 IDLE_SECONDS_MAX: Final = 600.0
 """A client connection silent for longer is closed."""
@@ -72,6 +86,14 @@ SESSION_SECONDS_MAX: Final = 30 * 24 * 3600
 
 SESSIONS_PER_USER_MAX: Final = 100
 """One more login ends the oldest session."""
+
+KEYS_FORGOTTEN_AT_ONCE_MAX: Final = 4_096
+SESSIONS_ENDED_AT_ONCE_MAX: Final = 256
+"""Rows too old that one log entry drops, at most once a second of log time; the rest
+wait for the next, and count as gone."""
+
+ORDERS_PAGE_BYTES_MAX: Final = 960 * 1024
+"""As many orders as fit are on a page; the rest are on the next."""
 
 # --- Passwords -----------------------------------------------------------------------
 
@@ -257,3 +279,4 @@ assert WATCH_KEEPALIVE_SECONDS < 5
 assert CALLS_PER_LINK_MAX < REQUESTS_PER_CONNECTION_MAX
 assert ANSWER_GRACE_SECONDS + 2 * SWEEP_SECONDS < 1
 assert FEED_SILENCE_SECONDS_MAX > 5
+assert 0 < ANSWER_GRACE_SECONDS < 1
