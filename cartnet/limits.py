@@ -138,6 +138,9 @@ WINDOW_MESSAGES_MAX: Final = 64
 PROPOSALS_WAITING_MAX: Final = 8_192
 """Uncommitted proposals of one leader; one more is ``overloaded``."""
 
+READS_WAITING_MAX: Final = 8_192
+"""Reads in hand of one leader; one more is ``overloaded``."""
+
 PROPOSAL_BYTES_MAX: Final = 256 * 1024
 """A larger command is ``too_large``."""
 
@@ -208,6 +211,18 @@ IMPORT_ATTEMPTS_MAX: Final = 30
 
 IMPORT_ERRORS_SHOWN_MAX: Final = 20
 """Wrong lines of a catalogue that are named before it is refused."""
+
+# --- Checkouts -----------------------------------------------------------------------
+
+SETTLEMENTS_AT_ONCE_MAX: Final = 256
+"""Orders of a shard on their way through the inventory; more wait their turn."""
+
+SETTLEMENT_RETRY_SECONDS_MIN: Final = 0.05
+SETTLEMENT_RETRY_SECONDS_MAX: Final = 1.0
+"""Pauses before a step that failed is tried again; they double between these."""
+
+SURVEY_SECONDS: Final = 1.0
+"""How often a shard's leader looks for pending orders that nobody waits for."""
 
 # --- Feeds ---------------------------------------------------------------------------
 
