@@ -1,0 +1,154 @@
+"""``twistd cartnet``: its options, and the one place where the outside world comes from.
+
+Nothing imported here at module level may import the reactor, or ``twistd
+--reactor=...`` would come too late.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from twisted.application.service import IService
+from twisted.python import usage
+from typing_extensions import override
+
+from cartnet import __version__
+from cartnet.topology.configuration import ConfigurationError, load
+from cartnet.topology.placement import make_plan
+from cartnet.topology.wanted import ROLES, Wanted
+
+if TYPE_CHECKING:
+    from cartnet.topology.placement import Plan
+
+
+class Options(usage.Options):
+    """The options of INTERFACES; after parsing, ``plan`` is what they come to."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Run the replicas of a cartnet cluster that belong on this host. Without"
+        " options: the whole cluster of ./cartnet.ini, else of the packaged demo."
+    )
+    optParameters = [  # noqa: RUF012 # Twisted's own attribute
+        ["config", "c", None, "Configuration file [default: ./cartnet.ini, else a demo]"],
+        ["host", None, None, "Which host of the configuration this process is"],
+        ["shard", None, None, "With --role shard: only this shard, such as s1"],
+        ["port", None, None, "With --peers: run the one replica at this port"],
+        ["peers", None, None, "The other members of its group: HOST:PORT,HOST:PORT,..."],
+        ["db", None, None, "The database file of the one replica that starts here"],
+        ["admin", None, None, "Admin endpoint, such as tcp:8023:interface=127.0.0.1, or none"],
+        ["data", None, None, "Folder of the database files"],
+        ["logs", None, None, "Folder of the log files"],
+    ]  # fmt: skip
+    optFlags = [  # noqa: RUF012 # Twisted's own attribute
+        ["processes", None, "Run each replica in an operating-system process of its own"],
+    ]  # fmt: skip
+
+    plan: Plan
+
+    @override
+    def __init__(self) -> None:
+        super().__init__()
+        self["role"] = []
+        self["replica"] = []
+
+    def opt_role(self, role: str) -> None:
+        """What to run: all (the default), balancer, shard or inventory; repeatable."""
+        self["role"].append(role)
+
+    opt_r = opt_role
+
+    def opt_replica(self, name: str) -> None:
+        """Run only this replica, such as s1r0; repeatable."""
+        self["replica"].append(name)
+
+    @override
+    def opt_version(self) -> NoReturn:
+        """Print cartnet's version and exit."""
+        print(f"cartnet {__version__}")  # noqa: T201 # what the option is for
+        raise SystemExit(0)
+
+    @override
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        # twistd answers a usage error with a page of help; one line says it better.
+        try:
+            super().parseOptions(options)
+        except (usage.UsageError, ConfigurationError) as error:
+            refuse(str(error))
+
+    def parseArgs(self, *arguments: str) -> None:
+        if arguments:
+            raise usage.UsageError(f"{arguments[0]!r} is no option; see --help")
+
+    @override
+    def postOptions(self) -> None:
+        if not __debug__:
+            refuse("python -O takes out the checks that stop a faulty replica")
+        configuration = load(None if self["config"] is None else Path(self["config"]))
+        self.plan = make_plan(self._wanted(), configuration, is_here)
+
+    def _wanted(self) -> Wanted:
+        peers = self["peers"]
+        if peers is not None:
+            peers = tuple(peer.strip() for peer in peers.split(",") if peer.strip())
+        return Wanted(
+            roles=tuple(self["role"]),
+            host=self["host"],
+            replicas=tuple(self["replica"]),
+            shard=self["shard"],
+            port=self._port(),
+            peers=peers,
+            db=self._path("db"),
+            admin=self["admin"],
+            data=self._path("data"),
+            logs=self._path("logs"),
+            processes=bool(self["processes"]),
+        )
+
+    def _path(self, option: str) -> Path | None:
+        if self[option] == "":
+            raise usage.UsageError(f"--{option}: expected a path")
+        return None if self[option] is None else Path(self[option])
+
+    def _port(self) -> int | None:
+        if self["port"] is None:
+            return None
+        if not (self["port"].isascii() and self["port"].isdigit()):
+            raise usage.UsageError(f"--port {self['port']!r}: expected a number")
+        return int(self["port"])
+
+
+def refuse(reason: str) -> NoReturn:
+    """End the command at once: one line on standard error, exit status 1."""
+    raise SystemExit(f"cartnet: {' '.join(reason.split())}")
+
+
+def is_here(host: str) -> bool:
+    """Say whether ``host`` is an address of this machine, by trying to bind to it."""
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    for family, kind, protocol, _, address in found:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.bind(address)
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def makeService(options: Options) -> IService:  # noqa: N802 # twistd calls it so
+    """Make the service that runs what the options come to."""
+    from twisted.internet import reactor
+
+    from cartnet.roles import make_service
+
+    try:
+        return make_service(options.plan, reactor)
+    except ConfigurationError as error:
+        refuse(str(error))
