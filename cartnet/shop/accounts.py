@@ -74,8 +74,7 @@ def create_tables(cursor: Cursor) -> None:
 def find(cursor: Cursor, username: str) -> Account | None:
     """Return the account of ``username``, or ``None``."""
     cursor.execute(
-        "SELECT username, password_hash, creation_key FROM accounts"
-        " WHERE username = ?",
+        "SELECT username, password_hash, creation_key FROM accounts WHERE username = ?",
         (username,),
     )
     row = cursor.fetchone()

@@ -16,8 +16,8 @@ from cartnet.shop.commands import (
     OutOfStock,
     PriceChanged,
     Shortage,
-    Taken,
     TakeLine,
+    Taken,
 )
 
 
@@ -65,7 +65,7 @@ class AccountCreated(msgspec.Struct, frozen=True):
 
 
 class AccountExists(msgspec.Struct, frozen=True):
-    """The name is taken already; whoever has its password and key may be told it is his.
+    """The name is taken; whoever has its key and password made it himself.
 
     :ivar same_key: it was made under the very key of this command.
     """

@@ -11,9 +11,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 
-class Command(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do"
-):
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do"):
     """The base of every command; the tag names it in the log."""
 
 

@@ -5,10 +5,9 @@ It knows homes, not accounts: whether an account exists is decided by its shard 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import msgspec
-from typing_extensions import assert_never
 
 from cartnet.shop import group
 from cartnet.shop.answers import Answer, Assigned, Nothing
@@ -39,9 +38,7 @@ class Directory:
             " shard TEXT NOT NULL)"
         )
 
-    def apply(
-        self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes
-    ) -> Answer:
+    def apply(self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes) -> Answer:
         """Apply one command, as :class:`~cartnet.shop.machine.Machine` says."""
         stamped = _DECODER.decode(payload)
         group.advance(cursor, stamped.time)

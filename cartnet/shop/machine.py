@@ -8,9 +8,7 @@ belief, and stops the replica.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
-from typing_extensions import assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from cartnet.shop.answers import Answer, Refusal
 from cartnet.shop.directory import Directory
@@ -33,9 +31,7 @@ class Machine(Protocol):
     def create(self, cursor: Cursor) -> None:
         """Make the machine's tables where they are missing."""
 
-    def apply(
-        self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes
-    ) -> Answer:
+    def apply(self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes) -> Answer:
         """Apply the command of the log entry at ``index``, in the caller's transaction.
 
         ``payload`` is the JSON of a :class:`~cartnet.shop.commands.Stamped`. Indexes
