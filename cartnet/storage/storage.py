@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from cartnet.limits import CACHE_BYTES_MAX, CACHE_ENTRIES_MAX
+from cartnet.shop.group import group_id
 from cartnet.storage import claims, journal, owner
 from cartnet.storage.journal import Damaged
 from cartnet.storage.owner import Owner, StartError
@@ -99,19 +100,16 @@ class Storage:
         machine: Machine,
         owner: Owner,
         token_bytes: Callable[[int], bytes],
-        group_id: Callable[[Cursor], str | None],
     ) -> None:
         """Touch nothing yet.
 
         :param token_bytes: chance, for the id of a fresh file.
-        :param group_id: reads the group's id from the machine's tables.
         """
         self._path = path
         self._disk = disk
         self._machine = machine
         self._owner = owner
         self._token_bytes = token_bytes
-        self._group_id = group_id
         self._fence = Fence()
         self._writer_state = WriterState()
         self._writer: Worker | None = None
@@ -232,7 +230,7 @@ class Storage:
             applied_index=state.applied_index,
             file_id=meta["file_id"],
             founders=owner.founders(meta),
-            group_id=self._group_id(cursor),
+            group_id=group_id(cursor),
             replica=meta["replica"],
         )
 
