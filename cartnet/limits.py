@@ -159,6 +159,9 @@ RECONNECT_SECONDS_MIN: Final = 0.02
 RECONNECT_SECONDS_MAX: Final = 0.5
 CONNECT_SECONDS_MAX: Final = 1.0
 
+HAND_OVER_SECONDS_MAX: Final = 0.5
+"""A leader that stops waits no longer for another to take its office over."""
+
 STOP_SECONDS_MAX: Final = 5.0
 """A clean stop takes no longer; what is unfinished then is cut off."""
 
@@ -191,8 +194,8 @@ ADMIN_CONNECTIONS_MAX: Final = 64
 ADMIN_UNFINISHED_SECONDS_MAX: Final = 120.0
 """An admin line, which a person may be typing, may be unfinished for this long."""
 
-ADMIN_COMMAND_SECONDS_MAX: Final = 30.0
-"""A command without an outcome by then is answered as such, and goes on."""
+ADMIN_COMMAND_SECONDS_MAX: Final = 40.0
+"""A command without an outcome by then is given up on; it may have been done."""
 
 ADMIN_FAILURES_FREE: Final = 5
 ADMIN_FAILURE_SECONDS: Final = 10.0
@@ -223,6 +226,10 @@ SETTLEMENT_RETRY_SECONDS_MAX: Final = 1.0
 
 SURVEY_SECONDS: Final = 1.0
 """How often a shard's leader looks for pending orders that nobody waits for."""
+
+DUTY_RETRY_SECONDS_MIN: Final = 0.1
+DUTY_RETRY_SECONDS_MAX: Final = 2.0
+"""Pauses before a new group's leader tries again to give it what it lacks."""
 
 # --- Feeds ---------------------------------------------------------------------------
 

@@ -1,0 +1,53 @@
+"""Replies as text for a person: aligned columns, a replica in detail. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cartnet.supervisor.status import Status
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align cells two spaces apart; a row's last cell has nothing behind it."""
+    widths: dict[int, int] = {}
+    for row in rows:
+        for at, cell in enumerate(row):
+            widths[at] = max(widths.get(at, 0), len(cell))
+    return [
+        "  ".join(cell.ljust(widths[at]) for at, cell in enumerate(row)).rstrip()
+        for row in rows
+    ]
+
+
+def listed(statuses: Sequence[Status]) -> list[str]:
+    """One line a replica; of one that is not alive nothing is known."""
+    return columns([_row(status) for status in statuses])
+
+
+def _row(status: Status) -> list[str]:
+    row = [status.name, status.address, status.state]
+    if status.state != "alive":
+        return [*row, "-"]
+    log = f"term={status.term} commit={status.commit} applied={status.applied}"
+    return [*row, status.role, log]
+
+
+def detailed(status: Status) -> list[str]:
+    """All that is known of a replica."""
+    lines = [f"{status.name}  {status.address}  {status.state}"]
+    if status.state != "alive":
+        return lines
+    lines += [
+        f"role={status.role} term={status.term} leader={status.leader or '-'}",
+        f"log first={status.first} last={status.last}"
+        f" commit={status.commit} applied={status.applied}",
+        *(
+            f"peer {peer.name} match={peer.match} lag={peer.lag}"
+            for peer in status.peers
+        ),
+        f"database={status.database_bytes} bytes"
+        f" connections={status.connections} queue={status.queue_depth}",
+    ]
+    return [lines[0], *(f"  {line}" for line in lines[1:])]

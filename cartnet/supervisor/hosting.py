@@ -1,0 +1,102 @@
+"""What a supervisor offers, and what the replicas that it hosts must offer it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from cartnet.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twisted.python.failure import Failure
+
+    from cartnet.supervisor.status import Status
+
+T = TypeVar("T")
+
+
+class HostedReplica(Protocol):
+    """One incarnation of a replica: claimed, started, then crashed or stopped once."""
+
+    @property
+    def failed(self) -> Deferred[Any]:
+        """Fires, with the reason, when the replica has to stop by itself.
+
+        The supervisor then calls :meth:`crash`. It stays silent otherwise.
+        """
+
+    def claim(self) -> None:
+        """Take the lock, the file and the port, without waiting.
+
+        :raises cartnet.storage.StartError: with one line that says what to do.
+        """
+
+    def start(self) -> Deferred[None]:
+        """Open what was claimed and take part in the group."""
+
+    def crash(self) -> Deferred[None]:
+        """End as by ``kill -9``: connections aborted, nothing happens after it.
+
+        All of that has been brought about when this returns; the Deferred fires when
+        threads and files are free too, so that a new incarnation may open them. Also
+        called on a replica that is merely claimed, that is starting, or that failed.
+        """
+
+    def stop(self) -> Deferred[None]:
+        """End in order; nothing acknowledged or in hand is lost."""
+
+    def status(self) -> Status:
+        """Say how it is; its ``state`` is ``alive``."""
+
+
+class Supervisor(Protocol):
+    """The replicas that this process answers for.
+
+    Names of other replicas are refused with ``not_found``, what a replica's state
+    forbids with ``conflict``.
+    """
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The replicas, in the configuration's order."""
+
+    def status(self, name: str) -> Status | None:
+        """Say how a replica is; None where it lives and has to be asked itself."""
+
+    def kill(self, name: str) -> Deferred[None]:
+        """End a living replica as a crash would; it is dead when this returns."""
+
+    def start(self, name: str) -> Deferred[None]:
+        """Bring a dead replica back."""
+
+    def restart(self, name: str) -> Deferred[None]:
+        """Kill a replica if it lives, and bring it back."""
+
+    def stop(self) -> Deferred[None]:
+        """Stop all replicas in order, and start none from now on."""
+
+
+def require_hosted(name: str, names: Sequence[str]) -> None:
+    """Refuse the name of a replica that is not among ``names``."""
+    if name not in names:
+        listed = ", ".join(names)
+        raise Refused("not_found", f"no replica here is called {name}; here: {listed}")
+
+
+def observe(deferred: Deferred[T]) -> Deferred[T]:
+    """Make a Deferred that ends as ``deferred`` does; both may be waited for."""
+    observer: Deferred[T] = Deferred()
+
+    def succeeded(result: T) -> T:
+        observer.callback(result)
+        return result
+
+    def failed(failure: Failure) -> Failure:
+        observer.errback(failure)
+        return failure
+
+    deferred.addCallbacks(succeeded, failed)
+    return observer

@@ -1,0 +1,58 @@
+"""What is known of one replica at one moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from cartnet.topology.groups import Topology
+
+State = Literal["alive", "dead", "unreachable"]
+Role = Literal["leader", "follower", "candidate", "-"]
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """A follower as its leader sees it.
+
+    :ivar match: the last index that it is known to hold.
+    :ivar lag: how many entries it is behind the leader's last.
+    """
+
+    name: str
+    match: int
+    lag: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    """One replica; where ``state`` is not ``alive``, all after it is unknown.
+
+    :ivar commit: the commit index, ``applied`` the last applied one; ``first`` and
+        ``last`` are the log's.
+    :ivar leader: the name of the leader it knows.
+    :ivar peers: where it leads, its followers.
+    :ivar queue_depth: messages and proposals that wait in it.
+    """
+
+    name: str
+    address: str
+    group: str
+    state: State
+    role: Role = "-"
+    term: int = 0
+    commit: int = 0
+    applied: int = 0
+    first: int = 0
+    last: int = 0
+    leader: str | None = None
+    peers: tuple[Lag, ...] = ()
+    database_bytes: int = 0
+    connections: int = 0
+    queue_depth: int = 0
+
+
+def not_alive(topology: Topology, name: str, state: State) -> Status:
+    """Make the status of a replica of which nothing more is known."""
+    group = topology.group_of(name)
+    return Status(name, group.member(name).address, group.name, state)
