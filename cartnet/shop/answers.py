@@ -65,7 +65,7 @@ class AccountCreated(msgspec.Struct, frozen=True):
 
 
 class AccountExists(msgspec.Struct, frozen=True):
-    """The name is taken; whoever has its key and password made it himself.
+    """The name is taken, by the caller where key and password are the account's.
 
     :ivar same_key: it was made under the very key of this command.
     """

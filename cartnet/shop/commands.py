@@ -1,7 +1,9 @@
 """What the replicated logs hold: each machine's commands, as they stand in an entry.
 
 Times, ids, hashes and random choices are in the command, decided by the leader; form
-has been checked before a command is made (:mod:`cartnet.wire.arguments`).
+has been checked before a command is made (:mod:`cartnet.wire.arguments`). Prices and
+totals are integer minor units (cents). A ``session`` is the SHA-256 of its token, in
+hex; a ``key`` is the caller's idempotency key, or null where none was given.
 """
 
 from __future__ import annotations
@@ -40,6 +42,12 @@ DirectoryCommand = Found | AssignShard
 class CreateAccount(
     Command, frozen=True, forbid_unknown_fields=True, tag="create_account"
 ):
+    """Make an account; one of that name stands as it is, and the answer shows it.
+
+    The shard keeps ``key`` with the account, apart from other keys: whoever repeats the
+    call with it is told that the account is theirs.
+    """
+
     username: str
     password_hash: str
     key: str | None
@@ -60,6 +68,8 @@ class OpenSession(Command, frozen=True, forbid_unknown_fields=True, tag="open_se
 class CloseSession(
     Command, frozen=True, forbid_unknown_fields=True, tag="close_session"
 ):
+    """Log out; a session that is not there is ``unauthenticated``."""
+
     session: str
 
 
@@ -67,6 +77,11 @@ class CloseSession(
 
 
 class AddToCart(Command, frozen=True, forbid_unknown_fields=True, tag="add_to_cart"):
+    """Put ``quantity`` more of ``item`` into the cart of the session's user.
+
+    :ivar quantity: 1 to ``QUANTITY_MAX``; what adds up beyond is ``too_large``.
+    """
+
     session: str
     key: str | None
     item: str
@@ -77,6 +92,8 @@ class AddToCart(Command, frozen=True, forbid_unknown_fields=True, tag="add_to_ca
 
 
 class SetQuantity(Command, frozen=True, forbid_unknown_fields=True, tag="set_quantity"):
+    """Make it ``quantity`` of ``item`` in the cart; 0 takes it out."""
+
     session: str
     key: str | None
     item: str
@@ -87,6 +104,8 @@ class SetQuantity(Command, frozen=True, forbid_unknown_fields=True, tag="set_qua
 class RemoveFromCart(
     Command, frozen=True, forbid_unknown_fields=True, tag="remove_from_cart"
 ):
+    """Take ``item`` out of the cart, which need not hold it."""
+
     session: str
     key: str | None
     item: str
@@ -95,7 +114,10 @@ class RemoveFromCart(
 class BeginCheckout(
     Command, frozen=True, forbid_unknown_fields=True, tag="begin_checkout"
 ):
-    """Copy the cart's lines into a pending order under the key, and freeze the cart."""
+    """Copy the cart's lines into a pending order under the key, and freeze the cart.
+
+    :ivar expected_total: what the shopper expects to pay; another total is refused.
+    """
 
     session: str
     key: str | None
@@ -112,13 +134,18 @@ class OrderLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Shortage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line that lacked stock: an item that is not there has ``stock`` 0."""
+
     item: str
     wanted: int
     stock: int
 
 
 class Taken(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="taken"):
-    """The inventory's decision: all lines were taken from stock."""
+    """The inventory's decision: all lines were taken from stock.
+
+    :ivar taken_at: when, in Unix seconds of the inventory's log time.
+    """
 
     lines: tuple[OrderLine, ...]
     total: int
@@ -184,7 +211,11 @@ class SetOperatorPassword(
 
 
 class PutItem(Command, frozen=True, forbid_unknown_fields=True, tag="put_item"):
-    """``session`` null: asked for on the admin line, which needs none."""
+    """Make an item, or set name, price and stock of the one there is.
+
+    :ivar session: the operator's; null where the admin line asks, which needs none, as
+        in the commands that follow.
+    """
 
     session: str | None
     key: str | None
@@ -195,13 +226,19 @@ class PutItem(Command, frozen=True, forbid_unknown_fields=True, tag="put_item"):
 
 
 class RemoveItem(Command, frozen=True, forbid_unknown_fields=True, tag="remove_item"):
+    """Take an item out of the catalogue; what it had in stock is gone."""
+
     session: str | None
     key: str | None
     item: str
 
 
 class ChangeStock(Command, frozen=True, forbid_unknown_fields=True, tag="change_stock"):
-    """``update_inventory``: add ``quantity_change``, which may be negative."""
+    """``update_inventory``: add ``quantity_change`` to the stock.
+
+    :ivar quantity_change: may be negative; a stock below zero is a ``conflict``, one
+        over ``STOCK_MAX`` is ``too_large``.
+    """
 
     session: str | None
     key: str | None
@@ -219,17 +256,21 @@ class SetStock(Command, frozen=True, forbid_unknown_fields=True, tag="set_stock"
 class ResetInventory(
     Command, frozen=True, forbid_unknown_fields=True, tag="reset_inventory"
 ):
+    """Go back to what a fresh inventory holds; other items go."""
+
     session: str | None
     key: str | None
 
 
 class TakeLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line of an order that asks for stock."""
+
     item: str
     quantity: int
 
 
 class Take(Command, frozen=True, forbid_unknown_fields=True, tag="take"):
-    """Decide a checkout: all lines out of stock's way, or none.
+    """Decide a checkout: take all lines out of stock, or none.
 
     :ivar group_id: the shard's random id; with ``index`` it is the order's id.
     :ivar index: the log index of the shard's ``begin_checkout``.

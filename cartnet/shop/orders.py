@@ -87,7 +87,7 @@ def create_tables(cursor: Cursor) -> None:
 
 
 def find(cursor: Cursor, username: str, order: str) -> Order | None:
-    """Return the user's order of that id, or ``None`` (another's is none of his)."""
+    """Return the user's order of that id, or ``None`` (also where it is another's)."""
     row = row_by_id(cursor, order)
     if row is None or row.username != username:
         return None

@@ -144,8 +144,8 @@ def _do_once(cursor: Cursor, index: int, now: int, command: UserCommand) -> Answ
         return recalled
     answer = _do(cursor, index, username, command)
     match answer:
-        case Frozen():
-            # Nothing was decided: the same key may try again once the cart thaws.
+        case Frozen() | Refusal(code="unavailable"):
+            # Nothing was decided: the same key may try again once that has passed.
             pass
         case Refusal():
             keys.remember(cursor, index, now, keyed, answer)
