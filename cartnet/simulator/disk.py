@@ -1,0 +1,249 @@
+"""Simulated disks: real SQLite in memory, jobs that take simulated time, power cuts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from cartnet.simulator.clock import SimulatedClock
+
+Job = Callable[[Any], Any]
+
+LEVEL_FULL: Final = 2
+"""From this ``PRAGMA synchronous`` on a WAL is synced with each transaction."""
+
+
+@dataclass
+class Speed:
+    """What a disk takes: seconds, the means of exponential distributions."""
+
+    job: float = 0.000_2
+    sync: float = 0.001
+
+
+class SimulatedDisk:
+    """One host's disk (:class:`cartnet.seams.Disk`); its files outlive its processes.
+
+    :ivar files: what is on it.
+    :ivar before: called with each statement before it runs; what it raises, the
+        statement raises (a full disk, an error, a crash at that very point).
+    """
+
+    def __init__(self, clock: SimulatedClock, random: Random, speed: Speed) -> None:
+        self.clock = clock
+        self.random = random
+        self.speed = speed
+        self.files: dict[Path, File] = {}
+        self.before: Callable[[str], None] | None = None
+        self._workers: dict[SimulatedWorker, None] = {}
+
+    def open(self, path: Path, *, read_only: bool) -> SimulatedWorker:
+        if path not in self.files:
+            if read_only:
+                raise sqlite3.OperationalError(f"unable to open database file: {path}")
+            self.files[path] = File(self)
+        worker = SimulatedWorker(self, self.files[path], read_only)
+        self._workers[worker] = None
+        return worker
+
+    def closed(self, worker: SimulatedWorker) -> None:
+        self._workers.pop(worker, None)
+
+    def crash(self, *, power_lost: bool) -> None:
+        """End every job and connection unheard; a power cut also takes, or spares, what
+        was not synced."""
+        for worker in self._workers:
+            worker.crash()
+        self._workers.clear()
+        for file in self.files.values():
+            file.crash(lose_unsynced=power_lost and self.random.random() < 0.75)
+
+    def wipe(self) -> None:
+        """Lose every file; call it between a crash and a start."""
+        assert not self._workers
+        self.files.clear()
+
+
+class Cursor(sqlite3.Cursor):
+    connection: Connection
+
+    @override
+    def execute(self, sql: str, parameters: Any = (), /) -> Cursor:
+        self.connection.notice(sql)
+        return super().execute(sql, parameters)
+
+    @override
+    def executemany(self, sql: str, parameters: Any, /) -> Cursor:
+        self.connection.notice(sql)
+        return super().executemany(sql, parameters)
+
+
+class Connection(sqlite3.Connection):
+    """A connection whose file hears of every statement before it runs."""
+
+    file: File
+
+    @override
+    def cursor(self, factory: Any = Cursor) -> Any:
+        return super().cursor(factory)
+
+    @override
+    def close(self) -> None:
+        """Do nothing: the database lives in this connection, the workers end."""
+
+    def notice(self, sql: str) -> None:
+        self.file.notice(sql)
+
+    def image(self) -> bytes:
+        """All that is committed; an empty database has no pages to serialize."""
+        plain = super().cursor(sqlite3.Cursor)
+        pages = plain.execute("PRAGMA page_count").fetchone()[0]
+        return self.serialize() if pages else b""
+
+    def level(self) -> int:
+        """The value of ``PRAGMA synchronous``."""
+        found = super().cursor(sqlite3.Cursor).execute("PRAGMA synchronous").fetchone()
+        level = found[0]
+        assert isinstance(level, int)
+        return level
+
+
+class File:
+    """One SQLite file. Its workers share a connection, job after job.
+
+    A job happens at one simulated instant, so that no other sees half of it, as in WAL.
+    """
+
+    def __init__(self, disk: SimulatedDisk, image: bytes | None = None) -> None:
+        self.interrupted = False
+        self._disk = disk
+        self._synced_image: bytes | None = None  # Only where it is not what is there.
+        self._connect(image)
+
+    def run(self, job: Job, *, read_only: bool) -> tuple[Any, bool]:
+        """Run a job; give its result or Failure, and whether it synced something."""
+        self._level_at_commit = 0
+        try:
+            result = job(self.connection)
+            assert not self.connection.in_transaction, "a job ends its transaction"
+            synced = self._level_at_commit >= LEVEL_FULL and not read_only
+        except BaseException:
+            result, synced = Failure(), False
+            self.connection.rollback()
+        self.interrupted = False
+        if synced:
+            self._synced_image = None
+        return result, synced
+
+    def notice(self, sql: str) -> None:
+        if self._disk.before is not None:
+            self._disk.before(sql)
+        head = sql.lstrip()[:18].upper()
+        if self.interrupted and not head.startswith("ROLLBACK"):
+            raise sqlite3.OperationalError("interrupted")
+        if head.startswith("PRAGMA SYNCHRONOUS"):
+            # Whatever is committed at a lower level may be lost from here on.
+            if self._synced_image is None:
+                self._synced_image = self.connection.image()
+        elif head.startswith("COMMIT"):
+            self._level_at_commit = self.connection.level()
+
+    def crash(self, *, lose_unsynced: bool) -> None:
+        """Roll back what is open; with ``lose_unsynced`` to the last sync."""
+        self.connection.rollback()
+        image = self.connection.image()
+        if lose_unsynced and self._synced_image is not None:
+            image = self._synced_image
+        self._synced_image = None
+        sqlite3.Connection.close(self.connection)
+        self._connect(image)
+
+    def _connect(self, image: bytes | None) -> None:
+        self.connection = sqlite3.connect(
+            ":memory:", isolation_level=None, factory=Connection
+        )
+        self.connection.file = self
+        self.interrupted = False
+        if image:
+            self.connection.deserialize(image)
+
+
+class SimulatedWorker:
+    """A thread with its connection (:class:`cartnet.seams.Worker`).
+
+    A job runs when its time is over; its result is heard after the sync, if it had one.
+    A crash in between leaves what was committed, and nobody told.
+    """
+
+    def __init__(self, disk: SimulatedDisk, file: File, read_only: bool) -> None:
+        self._disk = disk
+        self._file = file
+        self._read_only = read_only
+        self._waiting: deque[tuple[Job, Deferred[Any]]] = deque()
+        self._busy = self._started = False
+        self._closing: Deferred[None] | None = None
+        self._alive = True
+
+    def run(self, job: Job) -> Deferred[Any]:
+        assert self._closing is None, "a closed worker runs nothing"
+        done: Deferred[Any] = Deferred()
+        self._waiting.append((job, done))
+        self._next()
+        return done
+
+    def interrupt(self) -> None:
+        if self._started:
+            self._file.interrupted = True
+
+    def close(self) -> Deferred[None]:
+        assert self._closing is None
+        self._closing = Deferred()
+        self._next()
+        return self._closing
+
+    def crash(self) -> None:
+        self._alive = False
+        self._waiting.clear()
+
+    def _next(self) -> None:
+        if self._busy or not self._alive:
+            return
+        if self._waiting:
+            self._busy = self._started = True
+            self._later(self._disk.speed.job, self._run, *self._waiting.popleft())
+        elif self._closing is not None:
+            self._busy = True
+            self._disk.closed(self)
+            self._later(self._disk.speed.job, self._closing.callback, None)
+
+    def _run(self, job: Job, done: Deferred[Any]) -> None:
+        result, synced = self._file.run(job, read_only=self._read_only)
+        self._started = False
+        if synced:
+            self._later(self._disk.speed.sync, self._finish, done, result)
+        else:
+            self._finish(done, result)
+
+    def _finish(self, done: Deferred[Any], result: Any) -> None:
+        self._busy = False
+        self._next()
+        if not done.called:  # It may have been cancelled.
+            done.callback(result)
+
+    def _later(self, mean: float, function: Callable[..., None], *args: Any) -> None:
+        delay = mean * self._disk.random.expovariate(1)
+        self._disk.clock.callLater(delay, self._if_alive, function, args)
+
+    def _if_alive(self, function: Callable[..., None], args: tuple[Any, ...]) -> None:
+        if self._alive:
+            function(*args)
