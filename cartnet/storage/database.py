@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 SOUND_VERSION: Final = (3, 51, 3)
 
-WAL_PAGES_MAX: Final = 4_000
+WAL_PAGES_MAX: Final = 2_000
 """Pages (4 KiB) of WAL after which a commit copies them into the database."""
 
 WAL_BYTES_KEPT_MAX: Final = 32 * 1024 * 1024
@@ -99,6 +100,7 @@ class ThreadWorker:
         self._read_only = read_only
         self._writers = writers
         self._connection: Any = None
+        self._connection_lock = threading.Lock()
         self._closed: Deferred[None] | None = None
         self._pool = adbapi.ConnectionPool(
             module,
@@ -120,10 +122,11 @@ class ThreadWorker:
         return done
 
     def interrupt(self) -> None:
-        # Once closing has begun the connection may go at any moment; the job in hand
-        # then was told before.
-        if self._connection is not None:
-            self._connection.interrupt()
+        # The lock keeps the thread from closing the connection meanwhile; it is never
+        # held for longer than an assignment or this call, which does not wait.
+        with self._connection_lock:
+            if self._connection is not None:
+                self._connection.interrupt()
 
     def close(self) -> Deferred[None]:
         assert self._closed is None, "a worker is closed once"
@@ -142,7 +145,8 @@ class ThreadWorker:
         return result
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
+        with self._connection_lock:
+            connection, self._connection = self._connection, None
         if connection is not None:
             self._pool.disconnect(connection)
 

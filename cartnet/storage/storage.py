@@ -183,6 +183,14 @@ class Storage:
             )
         )
 
+    def bytes(self) -> int:
+        """Return the size of the file with its write-ahead log; 0 where it has none."""
+        return sum(
+            path.stat().st_size
+            for path in (self._path, self._path.with_name(f"{self._path.name}-wal"))
+            if path.exists()
+        )
+
     def close(self) -> Deferred[None]:
         """Finish what is in hand, close the file, give the lock back, then fire.
 

@@ -45,9 +45,7 @@ class Till:
         if cursor.fetchone() == (0,):
             cursor.execute("INSERT INTO till (sum, commands) VALUES (0, 0)")
 
-    def apply(
-        self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes
-    ) -> Answer:
+    def apply(self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes) -> Answer:
         amount = int(bytes(payload))
         cursor.execute(
             "UPDATE till SET sum = sum + ?, commands = commands + 1", (amount,)

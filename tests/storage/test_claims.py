@@ -15,8 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import cartnet
 from cartnet.storage.lock import FileLock, Held
 from cartnet.storage.storage import Owner, StartError, Write
-
-from .doubles import OWNER, InlineDisk, sqlite, storage
+from tests.storage.doubles import OWNER, InlineDisk, sqlite, storage
 
 ROOT = Path(cartnet.__file__).parent.parent
 
@@ -84,15 +83,19 @@ class ClaimTests(ClaimCase):
 
     def test_another_replica(self) -> None:
         """A file of another replica, group or cluster is named as theirs."""
-        for theirs in ({"replica": "s1r1"}, {"group": "s2"}, {"cluster": "live"}):
-            self.path = self.folder / f"{theirs}.db"
-            self.made(replace(OWNER, **theirs))
+        for number, (theirs, who) in enumerate(
+            (
+                (replace(OWNER, replica="s1r1"), "s1r1 of group s1 in cluster demo"),
+                (replace(OWNER, group="s2"), "s1r0 of group s2 in cluster demo"),
+                (replace(OWNER, cluster="live"), "s1r0 of group s1 in cluster live"),
+            )
+        ):
+            self.path = self.folder / f"{number}.db"
+            self.made(theirs)
 
             line = self.refused()
 
-            self.assertIn(f"belongs to replica {theirs.get('replica', 's1r0')} ", line)
-            self.assertIn("not to replica s1r0 of group s1 in cluster demo", line)
-            self.assertIn(next(iter(theirs.values())), line)
+            self.assertIn(f"belongs to replica {who}, not to replica s1r0 of", line)
 
     def test_other_members(self) -> None:
         """A file made for other members says where they differ."""

@@ -20,8 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from cartnet.consensus.messages import Entry, HardState
 from cartnet.storage import journal
 from cartnet.storage.journal import Damaged, State
-
-from .doubles import entry, numbered
+from tests.storage.doubles import entry, numbered
 
 COMMANDS = st.integers(0, 10**20).map(lambda number: str(number).encode())
 
@@ -48,7 +47,7 @@ class JournalModel(RuleBasedStateMachine):
     def _append(self, first: int, rises: list[int], commands: list[bytes]) -> None:
         del self.log[first - 1 :]
         term = self.log[-1].term if self.log else 1
-        new = []
+        new: list[Entry] = []
         for rise, command in zip(rises, commands, strict=False):
             term += rise
             new.append(Entry(first + len(new), term, msgspec.Raw(command)))
@@ -111,7 +110,7 @@ class JournalModel(RuleBasedStateMachine):
             (last.index, last.term) if last else (0, 0)
         )
         assert journal.state(self.cursor) == self.state
-        runs = []
+        runs: list[tuple[int, int]] = []
         for item in self.log:
             if not runs or runs[-1][1] != item.term:
                 runs.append((item.index, item.term))
@@ -137,9 +136,7 @@ class JournalTests(SynchronousTestCase):
         """Dropping a committed entry is our own mistake, and stops the replica."""
         journal.append(self.cursor, numbered(1, 5), 0)
 
-        self.assertRaises(
-            AssertionError, journal.append, self.cursor, [entry(3, 2)], 3
-        )
+        self.assertRaises(AssertionError, journal.append, self.cursor, [entry(3, 2)], 3)
 
         journal.append(self.cursor, [entry(4, 2)], 3)
         self.assertEqual(journal.last(self.cursor), (4, 2))
@@ -166,9 +163,7 @@ class JournalTests(SynchronousTestCase):
             journal.append(self.cursor, numbered(1, 3), 0)
             self.cursor.execute(damage)
 
-            error = self.assertRaises(
-                Damaged, journal.entries, self.cursor, 1, 3, 1000
-            )
+            error = self.assertRaises(Damaged, journal.entries, self.cursor, 1, 3, 1000)
 
             self.assertIn("log entry 2 ", str(error))
             self.assertEqual(len(journal.entries(self.cursor, 1, 1, 1000)), 1)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from typing_extensions import override
 
 from cartnet.consensus.messages import HardState
-from cartnet.storage.database import ThreadedDisk
+from cartnet.storage.database import ThreadedDisk, library
 from cartnet.storage.storage import (
     Closed,
     Fenced,
@@ -25,8 +27,7 @@ from cartnet.storage.storage import (
     Write,
     Written,
 )
-
-from .doubles import Till, entry, numbered, sqlite, storage, till
+from tests.storage.doubles import Till, entry, numbered, sqlite, storage, till
 
 if TYPE_CHECKING:
     from cartnet.seams import Cursor
@@ -71,9 +72,7 @@ class Holding(Till):
         self.let_go = threading.Event()
 
     @override
-    def apply(
-        self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes
-    ) -> Answer:
+    def apply(self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes) -> Answer:
         if bytes(payload) == b"0":
             self.reached()
             self.let_go.wait()
@@ -87,9 +86,7 @@ class Endless(Till):
         self.reached = Signal()
 
     @override
-    def apply(
-        self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes
-    ) -> Answer:
+    def apply(self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes) -> Answer:
         if bytes(payload) == b"0":
             endless(cursor, self.reached)
         return super().apply(cursor, index, payload)
@@ -163,6 +160,11 @@ class ThreadedTests(StorageCase):
         }
 
         self.assertIn("s1r0.db-wal", modes)
+        self.assertEqual(
+            store.bytes(),
+            self.path.stat().st_size
+            + self.path.with_name("s1r0.db-wal").stat().st_size,
+        )
         self.assertEqual(set(modes.values()), {0o600})
         await store.close()
         left = sorted(path.name for path in self.path.parent.iterdir())
@@ -337,7 +339,7 @@ class CrashTests(StorageCase):
         self.assertEqual(await self.total(), (0, 0))
 
     async def test_a_crash_amid_writes(self) -> None:
-        """Whenever the crash comes, the file holds a prefix, with all that was heard."""
+        """Whenever a crash comes, the file holds a prefix with all that was heard."""
         for crash_after in range(12):
             self.path = Path(self.mktemp()) / "s1r0.db"
             store, _ = await self.opened()
@@ -436,10 +438,36 @@ class OneConnectionCrashTests(CrashTests):
     make_disk = OneConnectionTests.make_disk
 
 
-class LibraryTests(TestCase):
+class LibraryTests(SynchronousTestCase):
+    """Which SQLite is used, on any machine."""
+
+    def chosen(self, standard: tuple[int, int, int], other: object) -> tuple[str, bool]:
+        """Choose between a standard library's version and another module or none."""
+        self.patch(sqlite3, "sqlite_version_info", standard)
+        kept = sys.modules.get("pysqlite3.dbapi2")
+        sys.modules["pysqlite3.dbapi2"] = other  # type: ignore[assignment]  # None bars
+        try:
+            return library()
+        finally:
+            del sys.modules["pysqlite3.dbapi2"]
+            if kept is not None:
+                sys.modules["pysqlite3.dbapi2"] = kept
+
     def test_the_standard_library_where_it_is_sound(self) -> None:
         """A sound SQLite is never passed over for another."""
-        if sqlite3.sqlite_version_info >= (3, 51, 3):
-            self.assertIs(sqlite, sqlite3)
-        else:
-            self.assertIn(sqlite.__name__, ("sqlite3", "pysqlite3.dbapi2"))
+        newer = SimpleNamespace(sqlite_version_info=(3, 60, 0))
+
+        self.assertEqual(self.chosen((3, 51, 3), newer), ("sqlite3", True))
+
+    def test_another_where_it_is_not(self) -> None:
+        """Where the standard library's can corrupt a file, a sound one is used."""
+        sound = SimpleNamespace(sqlite_version_info=(3, 51, 3))
+
+        self.assertEqual(self.chosen((3, 51, 2), sound), ("pysqlite3.dbapi2", True))
+
+    def test_one_connection_where_there_is_none(self) -> None:
+        """Without a sound one, the standard library's is used by one connection."""
+        as_old = SimpleNamespace(sqlite_version_info=(3, 51, 1))
+
+        self.assertEqual(self.chosen((3, 40, 1), as_old), ("sqlite3", False))
+        self.assertEqual(self.chosen((3, 40, 1), None), ("sqlite3", False))

@@ -12,8 +12,7 @@ from cartnet.consensus.messages import HardState
 from cartnet.limits import APPLY_ENTRIES_MAX
 from cartnet.storage import journal
 from cartnet.storage.storage import Damaged, Fenced, Recovered, Storage, Write
-
-from .doubles import InlineDisk, entry, numbered, storage, till
+from tests.storage.doubles import InlineDisk, entry, numbered, sqlite, storage, till
 
 
 class Cut(Exception):
@@ -201,8 +200,9 @@ class ApplyTests(StorageCase):
 
         written = self.successResultOf(store.write(Write(None, entries, 3)))
 
-        told = [(a.index, a.term, getattr(a.answer, "shard", None)) for a in
-                written.answers]
+        told = [
+            (a.index, a.term, getattr(a.answer, "shard", None)) for a in written.answers
+        ]
         self.assertEqual(told, [(1, 1, None), (2, 1, "2:5"), (3, 2, "3:6")])
         self.assertEqual(written.applied_index, 3)
         self.assertEqual(self.successResultOf(store.read(till)), (11, 2))
@@ -212,15 +212,18 @@ class ApplyTests(StorageCase):
         """One transaction applies a bounded number; the next goes on behind it."""
         store, _ = self.opened()
         count = 2 * APPLY_ENTRIES_MAX + 5
-        first = self.successResultOf(store.write(Write(None, numbered(1, count), count)))
+        first = self.successResultOf(
+            store.write(Write(None, numbered(1, count), count))
+        )
         store, recovered = self.reopened(store)
         self.assertEqual(recovered.commit_index, count)
 
         rest = [self.successResultOf(store.write(Write(sync=False))) for _ in range(3)]
 
         self.assertEqual(first.applied_index, APPLY_ENTRIES_MAX)
-        self.assertEqual([len(part.answers) for part in rest],
-                         [APPLY_ENTRIES_MAX, 5, 0])
+        self.assertEqual(
+            [len(part.answers) for part in rest], [APPLY_ENTRIES_MAX, 5, 0]
+        )
         self.assertEqual(
             self.successResultOf(store.read(till)), (count * (count + 1) // 2, count)
         )
@@ -267,6 +270,25 @@ class ApplyTests(StorageCase):
         self.failureResultOf(failed, ValueError)
         store, recovered = self.reopened(store)
         self.assertEqual((recovered.last_index, recovered.applied_index), (0, 0))
+        self.ended(store)
+
+    def test_a_full_disk_fails_the_write(self) -> None:
+        """Where the disk is full, the file stays as it was, and can be read."""
+        disk = InlineDisk()
+        store = storage(self.path, disk)
+        self.successResultOf(store.open())
+        self.successResultOf(store.write(Write(None, numbered(1, 2), 2)))
+        connection = disk.workers[0]._connection
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages + 5}")
+
+        failed = store.write(Write(None, (entry(3, 1, b"8" * 100_000),), 2))
+
+        failure = self.failureResultOf(failed, sqlite.OperationalError)
+        self.assertIn("full", str(failure.value))
+        store, recovered = self.reopened(store)
+        self.assertEqual((recovered.last_index, recovered.applied_index), (2, 2))
+        self.assertEqual(self.successResultOf(store.read(till)), (3, 2))
         self.ended(store)
 
 
@@ -326,8 +348,17 @@ class RecoveryTests(StorageCase):
         self.assertEqual(
             recovered,
             Recovered(
-                HardState(2, "s1r1"), 6, 2, ((1, 1), (5, 2)), entries, 3, 3,
-                fresh.file_id, founders, None, "s1r0",
+                HardState(2, "s1r1"),
+                6,
+                2,
+                ((1, 1), (5, 2)),
+                entries,
+                3,
+                3,
+                fresh.file_id,
+                founders,
+                None,
+                "s1r0",
             ),
         )
         found = self.successResultOf(store.read_entries(3, 5, 2))
