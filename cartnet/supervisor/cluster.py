@@ -13,9 +13,10 @@ from typing import Protocol as Port
 import msgspec
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import ConnectionRefusedError as NothingListensError
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
+from typing_extensions import override
 
 from cartnet.errors import Refused
 from cartnet.limits import (
@@ -49,6 +50,15 @@ class GroupCalls(Port):
         Refused: ``unavailable`` where it cannot be reached, ``timeout`` where it does
         not answer.
         """
+
+
+class Knock(Protocol):
+    """A connection that only finds out whether anybody listens."""
+
+    @override
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.loseConnection()
 
 
 class Cluster:
@@ -137,14 +147,13 @@ class Cluster:
     async def _is_refused(self, name: str) -> bool:
         """Say whether nothing listens on a replica's port."""
         endpoint = self._network.client(self.topology.member(name).address)
-        connecting = endpoint.connect(Factory.forProtocol(Protocol))
+        connecting = endpoint.connect(Factory.forProtocol(Knock))
         try:
-            connection = await connecting.addTimeout(STATUS_SECONDS_MAX, self._clock)
-        except ConnectionRefusedError:
+            await connecting.addTimeout(STATUS_SECONDS_MAX, self._clock)
+        except NothingListensError:
             return True
         except Exception:
             return False
-        connection.transport.abortConnection()
         return False
 
     async def _status_by(self, via: str, name: str) -> Status:

@@ -1,0 +1,141 @@
+"""``cartnet import-catalog``: a catalogue into the inventory, through a balancer.
+
+Every item has a key of its own, so what was sent before a failure is sent again
+without being done twice (S6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cartnet.limits import IMPORT_ATTEMPTS_MAX, IMPORT_WINDOW_ITEMS
+from cartnet.tools.balancer import Answer, Balancer
+from cartnet.tools.catalogue import Item
+from cartnet.tools.failure import ToolError
+from cartnet.wire.shown import one_line
+
+PAUSE_SECONDS: Final = 1.0
+
+AGAIN: Final = frozenset(
+    {
+        "unavailable",
+        "overloaded",
+        "not_leader",
+        "rate_limited",
+        "timeout",
+        "internal",
+        "unauthenticated",
+    }
+)
+"""What another sending may cure; the last one, by another login."""
+
+
+class AgainError(Exception):
+    """This connection gets no further; another one may."""
+
+
+@dataclass
+class Import:
+    """One run of the tool.
+
+    :ivar addresses: the balancers'; the next one is asked where one fails.
+    :ivar run_id: what makes this run's keys its own.
+    :ivar progress: is told how many items are done.
+    :ivar pause: waits for so many seconds.
+    :ivar done: how many items the inventory has taken.
+    :ivar revision: the inventory's after the last of them.
+    """
+
+    addresses: Sequence[str]
+    password: str
+    run_id: str
+    reply_seconds_max: float
+    progress: Callable[[int], object]
+    pause: Callable[[float], object]
+    done: int = 0
+    revision: int = 0
+    _waiting: list[Item] = field(default_factory=list)
+
+    def put(self, items: Sequence[Item]) -> None:
+        """Put all items into the inventory.
+
+        :raises ToolError: if that cannot be done; ``done`` items were.
+        """
+        self._waiting = list(items)
+        attempts = 0
+        while self._waiting:
+            before = self.done
+            address = self.addresses[attempts % len(self.addresses)]
+            try:
+                with Balancer(address, self.reply_seconds_max) as balancer:
+                    self._log_in(balancer)
+                    while self._waiting:
+                        self._put_some(balancer)
+            except (OSError, AgainError) as error:
+                attempts = 1 if self.done > before else attempts + 1
+                if attempts >= IMPORT_ATTEMPTS_MAX:
+                    raise ToolError(f"{address}: {error}; {self._so_far()}") from None
+                self.pause(PAUSE_SECONDS)
+
+    def _log_in(self, balancer: Balancer) -> None:
+        credentials = {"username": "operator", "password": self.password}
+        (answer,) = balancer.call_all([{"call": "login", "args": credentials}])
+        if answer.error is None:
+            return
+        message = one_line(answer.error.message)
+        if answer.error.code == "unauthenticated":
+            raise ToolError(f"the operator's password is refused: {message}")
+        self._wait_if_told(answer)
+        if answer.error.code in AGAIN:
+            raise AgainError(message)
+        raise ToolError(f"the operator cannot log in: {message}")
+
+    def _put_some(self, balancer: Balancer) -> None:
+        window = self._waiting[:IMPORT_WINDOW_ITEMS]
+        answers = balancer.call_all([self._request(item) for item in window])
+        left: list[Item] = []
+        obstacle: Answer | None = None
+        for item, answer in zip(window, answers, strict=True):
+            if answer.error is None:
+                self.done += 1
+                revision = (answer.ok or {}).get("revision")
+                if isinstance(revision, int):
+                    self.revision = max(self.revision, revision)
+            elif answer.error.code in AGAIN:
+                left.append(item)
+                obstacle = answer
+            else:
+                raise ToolError(
+                    f"line {item.line}, item {item.id}:"
+                    f" {one_line(answer.error.message)}; {self._so_far()}"
+                )
+        self._waiting[: len(window)] = left
+        self.progress(self.done)
+        if obstacle is not None:
+            assert obstacle.error is not None
+            self._wait_if_told(obstacle)
+            raise AgainError(one_line(obstacle.error.message))
+
+    def _request(self, item: Item) -> Mapping[str, Any]:
+        return {
+            "call": "put_item",
+            "args": {
+                "item": item.id,
+                "name": item.name,
+                "price": item.price,
+                "stock": item.stock,
+            },
+            "key": f"import-{self.run_id}-{item.line}",
+        }
+
+    def _wait_if_told(self, answer: Answer) -> None:
+        assert answer.error is not None
+        seconds = answer.error.details.get("retry_after")
+        if isinstance(seconds, int) and 0 < seconds <= 120:
+            self.pause(float(seconds))
+
+    def _so_far(self) -> str:
+        total = self.done + len(self._waiting)
+        return f"{self.done} of {total} items were imported"

@@ -1,0 +1,173 @@
+"""The console script ``cartnet``: its command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cartnet import __version__
+from cartnet.tools import catalogue, ctl
+from cartnet.tools.failure import ToolError
+from cartnet.tools.importing import Import
+from cartnet.topology.configuration import Configuration, ConfigurationError, load
+from cartnet.topology.effective import to_ini
+
+OPERATOR_PASSWORD_FILE = "operator-password"  # noqa: S105 (a file's name)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a tool; give its exit status."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        status: int = parsed.run(parsed, _configuration(parsed))
+        sys.stdout.flush()
+    except (ToolError, ConfigurationError) as error:
+        sys.stderr.write("".join(f"cartnet: {line}\n" for line in _lines(error)))
+        return 1
+    except BrokenPipeError:
+        # Whoever read has seen enough; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("cartnet: interrupted\n")
+        return 130
+    return status
+
+
+def _lines(error: Exception) -> list[str]:
+    return str(error).splitlines()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cartnet",
+        description="Tools for a cartnet cluster; twistd cartnet runs one.",
+    )
+    parser.add_argument("--version", action="version", version=f"cartnet {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the configuration [default: ./cartnet.ini, else the demo's]",
+    )
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument(
+        "--data", type=Path, metavar="DIR", help="where the databases are"
+    )
+    tools = parser.add_subparsers(required=True, metavar="TOOL")
+
+    tool = tools.add_parser(
+        "ctl", parents=[common], help="one admin command, such as: list, kill s1r0"
+    )
+    tool.add_argument("--admin", metavar="ENDPOINT", help="where the admin port is")
+    tool.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
+    tool.set_defaults(run=_ctl)
+
+    tool = tools.add_parser(
+        "databases", parents=[common, data], help="what is in every replica's file"
+    )
+    tool.add_argument(
+        "--rows", type=_count, default=3, metavar="N", help="rows a table [default: 3]"
+    )
+    tool.set_defaults(run=_databases)
+
+    tool = tools.add_parser(
+        "config", parents=[common], help="the configuration in force"
+    )
+    tool.set_defaults(run=_config)
+
+    tool = tools.add_parser(
+        "import-catalog",
+        parents=[common, data],
+        help="items from a CSV file: id,name,price,stock",
+    )
+    tool.add_argument("--password-file", type=Path, metavar="FILE")
+    tool.add_argument("file", type=Path, metavar="FILE.csv")
+    tool.set_defaults(run=_import_catalog)
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1000000")
+    return int(text)
+
+
+def _configuration(parsed: argparse.Namespace) -> Configuration:
+    configuration = load(parsed.config)
+    data: Path | None = getattr(parsed, "data", None)
+    return configuration if data is None else replace(configuration, data=data)
+
+
+def _ctl(parsed: argparse.Namespace, configuration: Configuration) -> int:
+    if not parsed.command:
+        raise ToolError("ctl needs a command, such as: cartnet ctl help")
+    reply, succeeded = ctl.run(configuration, parsed.command, parsed.admin)
+    (sys.stdout if succeeded else sys.stderr).write(reply)
+    return 0 if succeeded else 1
+
+
+def _databases(parsed: argparse.Namespace, configuration: Configuration) -> int:
+    # What it needs takes a while to import, which the other tools are spared.
+    from cartnet.tools import databases
+
+    for line in databases.describe(configuration, parsed.rows):
+        sys.stdout.write(f"{line}\n")
+    return 0
+
+
+def _config(parsed: argparse.Namespace, configuration: Configuration) -> int:
+    sys.stdout.write(f"# {configuration.source}\n{to_ini(configuration)}")
+    return 0
+
+
+def _import_catalog(parsed: argparse.Namespace, configuration: Configuration) -> int:
+    items = catalogue.read(parsed.file)
+    terminal = sys.stderr if sys.stderr.isatty() else None
+
+    def progress(done: int) -> None:
+        if terminal is not None:
+            terminal.write(f"\r{done} of {len(items)} items")
+            terminal.flush()
+
+    run = Import(
+        addresses=[m.address for m in configuration.topology.balancers.members],
+        password=_operator_password(parsed.password_file, configuration),
+        run_id=os.urandom(8).hex(),  # noqa: TID251 (nobody is outside of this)
+        reply_seconds_max=configuration.timing.request_timeout + 2,
+        progress=progress,
+        pause=threading.Event().wait,
+    )
+    try:
+        run.put(items)
+    finally:
+        if terminal is not None:
+            terminal.write("\n")
+    count = "1 item" if len(items) == 1 else f"{len(items)} items"
+    sys.stdout.write(
+        f"imported {count} from {parsed.file};"
+        f" the inventory is at revision {run.revision}\n"
+    )
+    return 0
+
+
+def _operator_password(given: Path | None, configuration: Configuration) -> str:
+    """From the file given, the configuration, or the file that the cluster made."""
+    if given is None and configuration.operator_password is not None:
+        return configuration.operator_password
+    path = given or configuration.data / OPERATOR_PASSWORD_FILE
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "expected UTF-8"
+        raise ToolError(
+            f"the operator's password: {path}: {reason};"
+            " --password-file tells another file"
+        ) from None
