@@ -40,6 +40,9 @@ IDLE_SECONDS_MAX: Final = 600.0
 UNFINISHED_LINE_SECONDS_MAX: Final = 10.0
 """A connection whose line is unfinished for longer is closed."""
 
+BACKLOG_CONNECTIONS_MAX: Final = 512
+"""Connections that the kernel keeps until they are taken; more are refused by it."""
+
 HELLO_SECONDS_MAX: Final = 5.0
 """A handshake that is not complete by then is closed."""
 
@@ -231,9 +234,26 @@ DUTY_RETRY_SECONDS_MIN: Final = 0.1
 DUTY_RETRY_SECONDS_MAX: Final = 2.0
 """Pauses before a new group's leader tries again to give it what it lacks."""
 
+# --- The process --------------------------------------------------------------------
+
+SWITCH_INTERVAL_SECONDS: Final = 0.0005
+"""How long a thread keeps the interpreter where many replicas share one."""
+
+LEADER_POLL_SECONDS: Final = 0.02
+"""Between two looks whether every group has a leader, at start."""
+
+ADMIN_HOLDER_SECONDS_MAX: Final = 1.0
+"""How long whoever holds the admin port may take to say who it is."""
+
 # --- Feeds ---------------------------------------------------------------------------
 
 WATCHES_PER_CONNECTION_MAX: Final = 32
+FEED_SECONDS_MIN: Final = 0.02
+"""A source's pause between two looks; changes that come meanwhile are merged."""
+
+FEED_REVISIONS_AT_ONCE_MAX: Final = 64
+"""Watchers' different revisions that are looked up at once; the rest come next."""
+
 WATCH_KEEPALIVE_SECONDS: Final = 4.0
 """A watcher hears an empty event after this long without a change."""
 
@@ -250,6 +270,9 @@ LOG_KEPT_MAX: Final = 100_000_000
 
 LOG_MESSAGE_CHARACTERS_MAX: Final = 8_192
 """A longer message is cut in the log file, and says so."""
+
+LOG_TRACEBACK_CHARACTERS_MAX: Final = 32_768
+"""Of a longer traceback the log file has the end."""
 
 LOG_FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 LOG_FILES_KEPT: Final = 3

@@ -1,4 +1,4 @@
-"""``twistd cartnet``: its options, and the one place where the outside world comes from.
+"""``twistd cartnet``: its options, and where the outside world comes from.
 
 Nothing imported here at module level may import the reactor, or ``twistd
 --reactor=...`` would come too late.
@@ -16,9 +16,10 @@ from twisted.python import usage
 from typing_extensions import override
 
 from cartnet import __version__
+from cartnet.observability.logs import LoggedService, Logs
 from cartnet.topology.configuration import ConfigurationError, load
 from cartnet.topology.placement import make_plan
-from cartnet.topology.wanted import ROLES, Wanted
+from cartnet.topology.wanted import Wanted
 
 if TYPE_CHECKING:
     from cartnet.topology.placement import Plan
@@ -32,20 +33,20 @@ class Options(usage.Options):
         "Run the replicas of a cartnet cluster that belong on this host. Without"
         " options: the whole cluster of ./cartnet.ini, else of the packaged demo."
     )
-    optParameters = [  # noqa: RUF012 # Twisted's own attribute
-        ["config", "c", None, "Configuration file [default: ./cartnet.ini, else a demo]"],
+    optParameters = [  # noqa: N815, RUF012 # Twisted's own attribute
+        ["config", "c", None, "Configuration [default: ./cartnet.ini, else a demo]"],
         ["host", None, None, "Which host of the configuration this process is"],
         ["shard", None, None, "With --role shard: only this shard, such as s1"],
         ["port", None, None, "With --peers: run the one replica at this port"],
-        ["peers", None, None, "The other members of its group: HOST:PORT,HOST:PORT,..."],
+        ["peers", None, None, "The others of its group: HOST:PORT,HOST:PORT,..."],
         ["db", None, None, "The database file of the one replica that starts here"],
-        ["admin", None, None, "Admin endpoint, such as tcp:8023:interface=127.0.0.1, or none"],
+        ["admin", None, None, "The admin port's server endpoint string, or none"],
         ["data", None, None, "Folder of the database files"],
         ["logs", None, None, "Folder of the log files"],
-    ]  # fmt: skip
-    optFlags = [  # noqa: RUF012 # Twisted's own attribute
-        ["processes", None, "Run each replica in an operating-system process of its own"],
-    ]  # fmt: skip
+    ]
+    optFlags = [  # noqa: N815, RUF012 # Twisted's own attribute
+        ["processes", None, "Run each replica in a process of its own"],
+    ]
 
     plan: Plan
 
@@ -76,12 +77,15 @@ class Options(usage.Options):
         # twistd answers a usage error with a page of help; one line says it better.
         try:
             super().parseOptions(options)
-        except (usage.UsageError, ConfigurationError) as error:
+        except usage.UsageError as error:
+            refuse(f"{error}; see twistd cartnet --help")
+        except ConfigurationError as error:
             refuse(str(error))
 
+    @override
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
-            raise usage.UsageError(f"{arguments[0]!r} is no option; see --help")
+            raise usage.UsageError(f"{arguments[0]!r} is no option")
 
     @override
     def postOptions(self) -> None:
@@ -149,6 +153,13 @@ def makeService(options: Options) -> IService:  # noqa: N802 # twistd calls it s
     from cartnet.roles import make_service
 
     try:
-        return make_service(options.plan, reactor)
+        logs = Logs(options.plan.configuration.logs)
+    except OSError as error:
+        refuse(f"no log can be kept at {error.filename}: {error.strerror}")
+    try:
+        service = make_service(options.plan, reactor, logs)
     except ConfigurationError as error:
         refuse(str(error))
+    if options.parent is not None and options.parent.get("logfile"):
+        return service
+    return LoggedService(logs.process, service)

@@ -35,8 +35,6 @@ def regrouped(
     if wanted.port is None or wanted.peers is None:
         option = "--peers" if wanted.port is None else "--port"
         refuse(option, "", "--port N and --peers HOST:PORT,HOST:PORT go together")
-    if wanted.replicas:
-        refuse("--replica", wanted.replicas[0], "does not go with --port and --peers")
     if len(kinds) != 1:
         refuse("--port", str(wanted.port), f"needs one --role of {', '.join(KINDS)}")
     if kinds[0] == "shard" and shard is None:
@@ -48,6 +46,9 @@ def regrouped(
         group if each.name == group.name else each for each in topology.groups
     )
     name = next(each.name for each in group.members if each.address == address)
+    for replica in wanted.replicas:
+        if replica != name:
+            refuse("--replica", replica, f"--port and --peers make this one {name}")
     return replace(configuration, topology=replace(topology, groups=groups)), name
 
 

@@ -28,7 +28,7 @@ class Plan:
     :ivar admin: the admin port's endpoint string, or None for no admin port.
     :ivar admin_given: whether ``--admin`` named it, so that it must be had.
     :ivar processes: whether each replica has an operating-system process of its own.
-    :ivar placing: the options that put these replicas here, all but ``--replica``.
+    :ivar placing: the options that put these replicas here, but for ``--replica``.
     """
 
     configuration: Configuration
@@ -45,15 +45,13 @@ class Plan:
         return self.replicas == self.configuration.topology.names
 
     def options(self, replica_name: str) -> tuple[str, ...]:
-        """The options of a process that runs this one replica and no admin port."""
+        """What a process that runs this one replica is told besides its name."""
         configuration = self.configuration
-        replica = () if "--port" in self.placing else ("--replica", replica_name)
         return (
             *("--config", configuration.source),
             *("--data", str(configuration.data), "--logs", str(configuration.logs)),
-            *("--db", str(self.database(replica_name)), "--admin", "none"),
+            *("--db", str(self.database(replica_name))),
             *self.placing,
-            *replica,
         )
 
     def database(self, replica_name: str) -> Path:
