@@ -27,8 +27,8 @@ from cartnet.shop.commands import (
     OrderLine,
     OutOfStock,
     Shortage,
-    Taken,
     TakeLine,
+    Taken,
 )
 from cartnet.shop.shard import EMPTY_CART, FORMING, Shard
 from tests.shop.feeding import Replica, shard
@@ -78,7 +78,7 @@ class OrderTests(OrderCase):
     """Checkouts as a shard sees them."""
 
     def test_begin(self) -> None:
-        """A checkout begins with a pending order of the cart's lines, in their order."""
+        """A checkout begins with a pending order of the cart's lines, in that order."""
         begun = self.begin()
 
         self.assertEqual(
