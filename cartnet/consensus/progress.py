@@ -108,7 +108,13 @@ class Progress:
         return True
 
     def probe(self, next_index: int | None = None) -> None:
-        """Forget what is under way; look for the place to go on from."""
+        """Forget what is under way; look for the place to go on from.
+
+        Without a ``next_index`` it is behind the last ack, or, as long as there was
+        none, where it was looked for before: a new leader's log need not go out again.
+        """
+        if next_index is None and self.mode is Mode.PROBING:
+            next_index = self.next_index
         self.mode = Mode.PROBING
         self.next_index = max(next_index or 0, self.match_index + 1)
         self.fetching = False
