@@ -104,6 +104,7 @@ class Candidate(_Campaign):
 
     def __init__(self, raft: Raft, *, handed_over: bool) -> None:
         super().__init__(raft)
+        self.refused: set[str] = set()
         self.ticks_allowed = raft.preference.election_ticks()
         log = raft.log
         asked = RequestVote(raft.term, log.last_index, log.last_term, handed_over)
@@ -124,5 +125,23 @@ class Candidate(_Campaign):
                 self.granted.add(sender)
                 if self.has_majority:
                     self.raft.become_leader()
+            case RequestVoteReply(granted=False) if reply.term == self.raft.term:
+                self.refused.add(sender)
+                if self._has_lost:
+                    self._try_again_soon()
             case _:
                 pass
+
+    @property
+    def _has_lost(self) -> bool:
+        """Whether too few voters are left that could still grant their vote."""
+        left = self.raft.connected - self.refused - self.granted
+        # Its own vote may still be on its way to the disk.
+        own = self.granted | {self.raft.name}
+        return len(own | left) < majority(len(self.raft.voters))
+
+    def _try_again_soon(self) -> None:
+        """Two that stood at one moment, as after a crash, need not wait for long: each
+        asks again at its own pace, so that one is the first."""
+        soon = self.ticks_waited + self.raft.preference.pre_vote_ticks()
+        self.ticks_allowed = min(self.ticks_allowed, soon)
