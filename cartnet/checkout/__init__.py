@@ -1,0 +1,1 @@
+"""The checkout saga, and the coordinator that runs it on a shard's leader."""
