@@ -1,4 +1,4 @@
-"""``twistd cartnet``: its options, and where the outside world comes from.
+"""``twistd cartnet``: its options, and the one module that imports the reactor.
 
 Nothing imported here at module level may import the reactor, or ``twistd
 --reactor=...`` would come too late.
@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService
 from twisted.python import usage
 from typing_extensions import override
 
 from cartnet import __version__
-from cartnet.observability.logs import LoggedService, Logs
 from cartnet.topology.configuration import ConfigurationError, load
 from cartnet.topology.placement import make_plan
 from cartnet.topology.wanted import Wanted
@@ -151,15 +150,16 @@ def makeService(options: Options) -> IService:  # noqa: N802 # twistd calls it s
     from twisted.internet import reactor
 
     from cartnet.roles import make_service
+    from cartnet.storage.owner import StartError
 
     try:
-        logs = Logs(options.plan.configuration.logs)
-    except OSError as error:
-        refuse(f"no log can be kept at {error.filename}: {error.strerror}")
-    try:
-        service = make_service(options.plan, reactor, logs)
-    except ConfigurationError as error:
+        service = make_service(options.plan, reactor)
+    except (ConfigurationError, StartError) as error:
         refuse(str(error))
     if options.parent is not None and options.parent.get("logfile"):
-        return service
-    return LoggedService(logs.process, service)
+        # Who names a log file to twistd gets it: the service is one step away from
+        # the application, whose log it would otherwise replace.
+        parent = MultiService()
+        service.setServiceParent(parent)
+        return parent
+    return service

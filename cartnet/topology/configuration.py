@@ -129,13 +129,14 @@ def parse(text: str, source: str) -> Configuration:
     cluster = sections["cluster"]
     admin = sections["admin"]
     secret = cluster.secret("secret")
+    timing = _timing(sections["timing"])
     configuration = Configuration(
         topology=Topology(cluster.name_text("name", "demo"), _groups(sections)),
         data=Path(cluster.text("data", "db")),
         logs=Path(cluster.text("logs", "logs")),
         prefer=cast(Prefer, cluster.choice("prefer", "lexical", ("lexical", "none"))),
         secret=(secret or "").encode(),
-        timing=_timing(sections["timing"]),
+        timing=timing,
         admin_listen=admin.listen("listen"),
         admin_password=admin.secret("password"),
         chaos=admin.flag("chaos", default=False),
