@@ -121,6 +121,10 @@ class Session:
             words = words[1:]
         elif not words:
             return Said("")
+        if words[:1] == ["password"]:
+            # A password may have spaces; all that follows is it.
+            secret = typed.partition("password")[2].strip()
+            words = ["password", secret] if secret else ["password"]
         after = After.STAY
         try:
             reply, after = await self._bounded(words)

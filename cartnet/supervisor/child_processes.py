@@ -95,13 +95,14 @@ class Child(ProcessProtocol):
         how = reason.getErrorMessage()
         if not self.expected:
             self._log.error("{name} ended by itself: {how}", name=self.name, how=how)
+        # First of all: who hears that it did not start finds its place free.
+        self.ended.callback(None)
         if not self._has_started:
             self._has_started = True
             line = self._last_lines[0] if self._last_lines else how
             self.started.errback(
                 Refused("unavailable", f"{self.name} did not start: {line}")
             )
-        self.ended.callback(None)
 
 
 @dataclass
