@@ -1,0 +1,1 @@
+"""One member of one group, alive: its sockets, its driver, its calls."""

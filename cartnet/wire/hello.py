@@ -1,0 +1,188 @@
+"""The handshake of two processes of a cluster, sans I/O.
+
+::
+
+    dialer                          listener
+      hello, challenge       ->
+                             <-       hello, challenge
+      proof                  ->
+                             <-       proof
+
+A hello says who one is. A proof is an HMAC-SHA256 (RFC 2104) under the cluster's
+secret, over the side it is from and both hello lines, so that neither a proof of the
+other side nor one of an earlier connection is of use. Whoever finds a difference that
+matters closes the connection, and says in one line what differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+VERSION: Final = 1
+"""Raised when two releases could no longer understand each other's messages."""
+
+HELLO_START: Final = b'{"hello":'
+"""How a hello line begins, which tells it from a client's request."""
+
+Name = Annotated[str, msgspec.Meta(max_length=128)]
+Purpose = Literal["peer", "client"]
+Side = Literal["dialer", "listener"]
+
+
+class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who speaks.
+
+    :ivar group: the replica's, empty for one who is no replica.
+    :ivar replica: its name, or a tool's.
+    :ivar purpose: ``peer`` to send Raft's messages, ``client`` to send requests.
+    :ivar members: the hash of the group's members, as this process has them.
+    :ivar incarnation: random, drawn when the replica started.
+    :ivar file: the random id of its database, null before that is read.
+    :ivar founders: the file ids with which its group was formed, by replica name;
+        empty before.
+    :ivar group_id: the group's random id, null before its first command is applied.
+    :ivar leads: whether it leads its group.
+    """
+
+    cluster: Name
+    replica: Name
+    purpose: Purpose
+    group: Name = ""
+    members: Name = ""
+    incarnation: Name = ""
+    file: Name | None = None
+    founders: dict[Name, Name] = msgspec.field(default_factory=dict)
+    group_id: Name | None = None
+    leads: bool = False
+
+
+class _Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    hello: Identity
+    challenge: Name
+    version: int
+
+
+class _Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    proof: Name
+
+
+_decode_hello = msgspec.json.Decoder(_Hello).decode
+_decode_proof = msgspec.json.Decoder(_Proof).decode
+
+
+class HelloRefused(Exception):
+    """The two do not belong together; the message says what differs."""
+
+
+class Handshake:
+    """One side of one handshake.
+
+    :ivar peer: who is at the other end; believe it only once :attr:`done`.
+    :ivar done: both sides have proved that they know the secret.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        identity: Callable[[], Identity],
+        challenge: str,
+        secret: bytes,
+        check: Callable[[Identity], str | None],
+    ) -> None:
+        """
+        :param identity: asked for at the moment it is sent.
+        :param challenge: random, never used before.
+        :param check: says why the other one is unwelcome, None where it is welcome.
+        """
+        self.peer: Identity | None = None
+        self.done = False
+        self._side: Side = side
+        self._identity = identity
+        self._challenge = challenge
+        self._secret = secret
+        self._check = check
+        self._lines: dict[Side, bytes] = {}
+
+    def start(self) -> bytes:
+        """The line that the dialer begins with."""
+        assert self._side == "dialer"
+        return self._say_hello()
+
+    def receive(self, line: bytes) -> bytes | None:
+        """Take the other side's next line; return the one to answer with, if any.
+
+        :raises HelloRefused: the handshake has failed.
+        """
+        assert not self.done
+        try:
+            if self.peer is None:
+                return self._take_hello(line)
+            return self._take_proof(line)
+        except msgspec.MsgspecError:
+            raise HelloRefused("what came instead of a hello is none") from None
+
+    def _say_hello(self) -> bytes:
+        hello = _Hello(self._identity(), self._challenge, VERSION)
+        self._lines[self._side] = line = msgspec.json.encode(hello)
+        return line
+
+    def _take_hello(self, line: bytes) -> bytes:
+        hello = _decode_hello(line)
+        mine = self._identity()
+        theirs = hello.hello
+        if hello.version != VERSION:
+            raise HelloRefused(f"protocol version {hello.version}, here {VERSION}")
+        if theirs.cluster != mine.cluster:
+            raise HelloRefused(f"cluster {theirs.cluster!r}, here {mine.cluster!r}")
+        reason = self._check(theirs)
+        if reason is not None:
+            raise HelloRefused(reason)
+        self.peer = theirs
+        if self._side == "listener":
+            self._lines["dialer"] = line
+            return self._say_hello()
+        self._lines["listener"] = line
+        return self._say_proof()
+
+    def _say_proof(self) -> bytes:
+        return msgspec.json.encode(_Proof(self._proof_of(self._side)))
+
+    def _take_proof(self, line: bytes) -> bytes | None:
+        other: Side = "dialer" if self._side == "listener" else "listener"
+        proof = _decode_proof(line).proof
+        if not hmac.compare_digest(proof.encode(), self._proof_of(other).encode()):
+            raise HelloRefused("the secret differs from the one here")
+        self.done = True
+        return self._say_proof() if self._side == "listener" else None
+
+    def _proof_of(self, side: Side) -> str:
+        said = b"\n".join([side.encode(), *map(self._lines.__getitem__, _SIDES)])
+        return hmac.new(self._secret, said, hashlib.sha256).hexdigest()
+
+
+_SIDES: Final[tuple[Side, ...]] = ("dialer", "listener")
+
+
+def peer_mismatch(mine: Identity, theirs: Identity, name: str | None) -> str | None:
+    """Say why two replicas cannot be members of one group, None if they can.
+
+    :param name: who was dialled, None where any member may call.
+    """
+    if theirs.group != mine.group:
+        return f"group {theirs.group!r}, here {mine.group!r}"
+    if name is not None and theirs.replica != name:
+        return f"{theirs.replica} answers at the address of {name}"
+    if theirs.replica == mine.replica:
+        return f"{mine.replica} runs elsewhere too"
+    if theirs.members != mine.members:
+        return f"{theirs.replica} has other members of group {mine.group} configured"
+    if mine.group_id and theirs.group_id and theirs.group_id != mine.group_id:
+        return f"group id {theirs.group_id}, here {mine.group_id}"
+    if mine.founders and theirs.founders and theirs.founders != mine.founders:
+        return f"{theirs.replica} was formed with other files of group {mine.group}"
+    return None
