@@ -43,6 +43,8 @@ UNFINISHED_LINE_SECONDS_MAX: Final = 10.0
 BACKLOG_CONNECTIONS_MAX: Final = 512
 """Connections that the kernel keeps until they are taken; more are refused by it."""
 
+CHALLENGE_BYTES: Final = 16
+
 HELLO_SECONDS_MAX: Final = 5.0
 """A handshake that is not complete by then is closed."""
 
