@@ -60,7 +60,9 @@ class GroupClient:
         self._clock = seams.clock
         self._random = seams.random
         self._request_timeout = request_timeout
-        self._members = Members(group, seams, dialler(seams, cluster, secret, name))
+        self._members = Members(
+            group, seams, dialler(seams, cluster, secret, name, group)
+        )
         self._under_way = 0
         self._pauses: set[Deferred[None]] = set()
         self._watches: set[Watch] = set()
@@ -114,7 +116,9 @@ class GroupClient:
         try:
             while (link := await self._link(stale, deadline)) is not None:
                 request_id = next(self._members.ids)
-                line = encode_request(request_id, call, args, session, key, stale)
+                line = encode_request(
+                    request_id, call, args, session=session, key=key, stale=stale
+                )
                 try:
                     reply = await self._members.attempt(
                         link, request_id, line, deadline + ANSWER_GRACE_SECONDS, resend
@@ -156,7 +160,8 @@ class GroupClient:
         """Wait for about ``seconds``, or until this client is stopped."""
         if self._stopped:
             return
-        waiting = deferLater(self._clock, seconds * self._random.uniform(0.5, 1.5))
+        jittered = seconds * self._random.uniform(0.5, 1.5)
+        waiting: Deferred[None] = deferLater(self._clock, jittered)
         self._pauses.add(waiting)
         try:
             await waiting
@@ -189,7 +194,7 @@ class GroupClient:
             address = link.member.address
             raise Refused("unavailable", f"{name} cannot be reached at {address}")
         request_id = next(self._members.ids)
-        line = encode_request(request_id, call, args, session)
+        line = encode_request(request_id, call, args, session=session)
         try:
             reply = await self._members.attempt(link, request_id, line, deadline, False)
         except (LinkLostError, UnansweredError):

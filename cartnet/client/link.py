@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.internet.defer import Deferred
 
 from cartnet.limits import CALLS_PER_LINK_MAX, CONNECT_SECONDS_MAX
-from cartnet.wire.replies import decode_reply
+from cartnet.wire.replies import BadReply, decode_reply
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -123,7 +123,12 @@ class Link:
 
     def _line(self, line: bytes) -> None:
         self.heard_at = self._clock.seconds()
-        reply = decode_reply(line)
+        try:
+            reply = decode_reply(line)
+        except BadReply:
+            # What it answered to cannot be told: all that is under way is unknown.
+            self.drop()
+            return
         request_id = reply.id
         if not isinstance(request_id, int):
             return

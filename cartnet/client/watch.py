@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cartnet.client.members import Members
     from cartnet.wire.replies import Reply
 
-Arguments = msgspec.Struct | Mapping[str, Any] | msgspec.Raw | None
+Arguments = msgspec.Struct | dict[str, Any] | msgspec.Raw | None
 
 
 class Watch:

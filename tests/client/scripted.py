@@ -16,7 +16,7 @@ from cartnet.simulator.network import Link
 from cartnet.simulator.world import World
 from cartnet.topology.groups import Group, Member
 from cartnet.wire.framing import LineSplitter
-from cartnet.wire.hello import Handshake, Identity
+from cartnet.wire.hello import Handshake, HelloRefused, Identity
 
 T = TypeVar("T")
 
@@ -45,7 +45,11 @@ class Conversation(Protocol):
         self.member = member
         self.lines = LineSplitter(LINE_BYTES_MAX)
         self.handshake = Handshake(
-            "listener", member.identity, member.secret, f"challenge of {member.name}"
+            "listener",
+            member.identity,
+            f"challenge of {member.name}",
+            member.secret,
+            lambda theirs: None,
         )
 
     @override
@@ -55,8 +59,17 @@ class Conversation(Protocol):
             if self.handshake.done:
                 self.member.asked(self, json.loads(line))
             else:
-                for answer in self.handshake.line(line):
-                    self.transport.write(answer + b"\n")
+                self.shake(line)
+
+    def shake(self, line: bytes) -> None:
+        assert self.transport is not None
+        try:
+            answer = self.handshake.receive(line)
+        except HelloRefused:
+            self.transport.loseConnection()
+            return
+        if answer is not None:
+            self.transport.write(answer + b"\n")
 
     def reply(self, request_id: Any, body: dict[str, Any]) -> None:
         assert self.transport is not None

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -34,7 +34,7 @@ class Calling(SynchronousTestCase):
     def call(self, client: GroupClient | None = None, **options: Any) -> Any:
         options = {"resend": True, **options}
         coroutine = (client or self.client).call("get_cart", {}, **options)
-        return json.loads(self.group.run(coroutine))
+        return msgspec.json.decode(self.group.run(coroutine))
 
     def refused(self, **options: Any) -> Refused:
         with self.assertRaises(Refused) as caught:
@@ -89,7 +89,7 @@ class FindingTests(Calling):
         self.lead(1)
         self.clock.run_for(0.06)
 
-        self.assertEqual(json.loads(results[0]), {"by": 1})
+        self.assertEqual(msgspec.json.decode(results[0]), {"by": 1})
 
     def test_no_leader_in_time(self) -> None:
         """Without a leader by the deadline it is unavailable: nothing was done."""
@@ -117,7 +117,7 @@ class FindingTests(Calling):
         self.lead(1)
         self.clock.run_for(0.06)
 
-        self.assertEqual(json.loads(results[0]), {"by": 1})
+        self.assertEqual(msgspec.json.decode(results[0]), {"by": 1})
 
     def test_hung_leader_is_tried_around(self) -> None:
         """A leader that hangs, its sockets open, is left for the next one."""
@@ -129,7 +129,7 @@ class FindingTests(Calling):
         self.lead(2)
         self.clock.run_for(0.6)
 
-        self.assertEqual(json.loads(results[0]), {"by": 2})
+        self.assertEqual(msgspec.json.decode(results[0]), {"by": 2})
 
     def test_slow_is_not_hung(self) -> None:
         """An answer that takes its time is waited for: nothing is sent twice."""
@@ -141,7 +141,7 @@ class FindingTests(Calling):
         self.members[0].conversations[-1].reply(first, ok(late=True))
         self.clock.run_for(0.1)
 
-        self.assertEqual(json.loads(results[0]), {"late": True})
+        self.assertEqual(msgspec.json.decode(results[0]), {"late": True})
         self.assertEqual(len(self.members[0].asked_for), 1)
 
     def test_deposed_leader_without_answer(self) -> None:
@@ -154,7 +154,7 @@ class FindingTests(Calling):
         self.members[0].answer = lambda request: None
         self.clock.run_for(1.5)
 
-        self.assertEqual(json.loads(results[0]), {"by": 1})
+        self.assertEqual(msgspec.json.decode(results[0]), {"by": 1})
 
     def test_member_of_another_secret(self) -> None:
         """A member that does not know the secret is not spoken to."""
@@ -221,7 +221,7 @@ class OutcomeTests(Calling):
         self.lead(1)
         self.clock.run_for(0.2)
 
-        self.assertEqual(json.loads(results[0]), {"by": 1})
+        self.assertEqual(msgspec.json.decode(results[0]), {"by": 1})
         second = self.members[1].asked_for[0]
         for name in ("call", "args", "key", "session"):
             self.assertEqual(first[name], second[name])
@@ -338,7 +338,7 @@ class MemberTests(Calling):
     """Calls to one member, whoever leads."""
 
     def ask(self, name: str, **options: Any) -> Any:
-        return json.loads(
+        return msgspec.json.decode(
             self.group.run(self.client.call_member(name, "status", **options))
         )
 

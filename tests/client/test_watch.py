@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
@@ -31,7 +30,7 @@ class WatchTests(SynchronousTestCase):
         return {"from_revision": self.events[-1]} if self.events else {}
 
     def event(self, raw: msgspec.Raw) -> None:
-        self.events.append(json.loads(raw)["revision"])
+        self.events.append(msgspec.json.decode(raw)["revision"])
 
     def source(self) -> ScriptedMember:
         """The member that was asked last."""
