@@ -6,6 +6,7 @@ Nothing imported here at module level may import the reactor, or ``twistd
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from twisted.python import usage
 from typing_extensions import override
 
 from cartnet import __version__
+from cartnet.observability.terminal import give_up
 from cartnet.topology.configuration import ConfigurationError, load
 from cartnet.topology.placement import make_plan
 from cartnet.topology.wanted import Wanted
@@ -77,9 +79,9 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)
         except usage.UsageError as error:
-            refuse(f"{error}; see twistd cartnet --help")
+            give_up(f"{error}; see twistd cartnet --help")
         except ConfigurationError as error:
-            refuse(str(error))
+            give_up(str(error))
 
     @override
     def parseArgs(self, *arguments: str) -> None:
@@ -89,7 +91,7 @@ class Options(usage.Options):
     @override
     def postOptions(self) -> None:
         if not __debug__:
-            refuse("python -O takes out the checks that stop a faulty replica")
+            give_up("python -O takes out the checks that stop a faulty replica")
         configuration = load(None if self["config"] is None else Path(self["config"]))
         self.plan = make_plan(self._wanted(), configuration, is_here)
 
@@ -119,14 +121,9 @@ class Options(usage.Options):
     def _port(self) -> int | None:
         if self["port"] is None:
             return None
-        if not (self["port"].isascii() and self["port"].isdigit()):
-            raise usage.UsageError(f"--port {self['port']!r}: expected a number")
+        if not re.fullmatch("[0-9]{1,5}", self["port"]):
+            raise usage.UsageError(f"--port {self['port']!r}: expected a port number")
         return int(self["port"])
-
-
-def refuse(reason: str) -> NoReturn:
-    """End the command at once: one line on standard error, exit status 1."""
-    raise SystemExit(f"cartnet: {' '.join(reason.split())}")
 
 
 def is_here(host: str) -> bool:
@@ -155,7 +152,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 # twistd calls it s
     try:
         service = make_service(options.plan, reactor)
     except (ConfigurationError, StartError) as error:
-        refuse(str(error))
+        give_up(str(error))
     if options.parent is not None and options.parent.get("logfile"):
         # Who names a log file to twistd gets it: the service is one step away from
         # the application, whose log it would otherwise replace.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 
 def say(line: str) -> None:
@@ -19,6 +19,15 @@ def say(line: str) -> None:
 def complain(line: str) -> None:
     """Write a line to standard error."""
     _write(sys.__stderr__, line)
+
+
+def give_up(line: str) -> NoReturn:
+    """End a process that cannot start: one line on standard error, exit status 1.
+
+    A line given to SystemExit itself would go into the log once twistd has started.
+    """
+    complain(f"cartnet: {' '.join(line.split())}")
+    raise SystemExit(1)
 
 
 def _write(stream: TextIO | None, line: str) -> None:

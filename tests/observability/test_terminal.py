@@ -7,7 +7,7 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.observability.terminal import complain, say
+from cartnet.observability.terminal import complain, give_up, say
 
 
 class TerminalTests(SynchronousTestCase):
@@ -34,3 +34,14 @@ class TerminalTests(SynchronousTestCase):
 
         say("serving")
         complain("port in use")
+
+    def test_giving_up(self) -> None:
+        """A process that cannot start ends with one line and a status."""
+        err = io.StringIO()
+        self.patch(sys, "__stderr__", err)
+
+        with self.assertRaises(SystemExit) as caught:
+            give_up("port 1\n  is in use")
+
+        self.assertEqual(caught.exception.code, 1)
+        self.assertEqual(err.getvalue(), "cartnet: port 1 is in use\n")
