@@ -1,0 +1,144 @@
+"""The command line of ``cartnet``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import cartnet
+from cartnet.tools.main import main
+from tests.tools.balancers import Balancer, Shop
+
+INI = """
+[cluster]
+data = {data}
+[balancer]
+replicas = {balancer}
+[shard:s1]
+replicas = 127.0.0.1:5005
+[inventory]
+replicas = 127.0.0.1:7105
+"""
+
+
+class MainTests(SynchronousTestCase):
+    """Statuses, and what goes where."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.ini = self.folder / "cartnet.ini"
+        self.configure("127.0.0.1:8005")
+
+    def configure(self, balancer: str) -> None:
+        self.ini.write_text(INI.format(data=self.folder, balancer=balancer), "utf-8")
+
+    def run_tool(self, tool: str, *arguments: str) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main([tool, "--config", str(self.ini), *arguments])
+        return status, out.getvalue(), err.getvalue()
+
+    def leaves(self, *arguments: str) -> tuple[int, str]:
+        out = io.StringIO()
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(out),
+            self.assertRaises(SystemExit) as raised,
+        ):
+            main(arguments)
+        assert isinstance(raised.exception.code, int)
+        return raised.exception.code, out.getvalue()
+
+    def test_version_and_help(self) -> None:
+        """--version and --help are answered, and nothing else is asked for them."""
+        self.assertEqual(
+            self.leaves("--version"), (0, f"cartnet {cartnet.__version__}\n")
+        )
+        status, text = self.leaves("--help")
+        self.assertEqual(status, 0)
+        for tool in ("ctl", "databases", "config", "import-catalog"):
+            self.assertIn(tool, text)
+
+    def test_misuse(self) -> None:
+        """A tool that is none, and bad options, end with status 2."""
+        self.assertEqual(self.leaves("paint")[0], 2)
+        self.assertEqual(self.leaves()[0], 2)
+        self.assertEqual(self.leaves("databases", "--rows", "-1")[0], 2)
+
+    def test_bad_configuration(self) -> None:
+        """A configuration that cannot be used is one line on standard error."""
+        self.ini.write_text("[cluster]\ncolour = red\n", "utf-8")
+
+        status, out, err = self.run_tool("config")
+
+        self.assertEqual((status, out), (1, ""))
+        self.assertEqual(len(err.splitlines()), 1)
+        self.assertIn("colour", err)
+
+    def test_config(self) -> None:
+        """The configuration in force names its source and has the defaults."""
+        status, out, _ = self.run_tool("config")
+
+        self.assertEqual(status, 0)
+        self.assertIn(str(self.ini), out.splitlines()[0])
+        self.assertIn("election_timeout = 0.6", out)
+
+    def test_databases(self) -> None:
+        """Without a database there is an error, and --data looks elsewhere."""
+        status, _, err = self.run_tool("databases", "--data", "/nonexistent")
+
+        self.assertEqual(status, 1)
+        self.assertIn("/nonexistent", err)
+
+    def test_ctl(self) -> None:
+        """ctl without a command, or without an admin port, is an error."""
+        self.assertEqual(self.run_tool("ctl")[0], 1)
+        status, out, err = self.run_tool("ctl", "list")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("has no admin port", err)
+
+    def test_import(self) -> None:
+        """An import finds the password by itself, and sums up what it did."""
+        (self.folder / "operator-password").write_text("correct horse\n", "utf-8")
+        catalogue = self.folder / "items.csv"
+        catalogue.write_text("id,name,price,stock\nA,Apples,100,5\n", "utf-8")
+        shop = Shop()
+
+        with Balancer(shop) as balancer:
+            self.configure(balancer.address)
+            status, out, err = self.run_tool("import-catalog", str(catalogue))
+
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(
+            out, f"imported 1 item from {catalogue}; the inventory is at revision 1\n"
+        )
+        self.assertEqual(shop.items["A"]["price"], 100)
+
+    def test_import_without_password(self) -> None:
+        """Where there is no password the error says where one was looked for."""
+        catalogue = self.folder / "items.csv"
+        catalogue.write_text("id,name,price,stock\nA,Apples,100,5\n", "utf-8")
+
+        status, _, err = self.run_tool("import-catalog", str(catalogue))
+        self.assertEqual(status, 1)
+        self.assertIn(str(self.folder / "operator-password"), err)
+
+        status, _, err = self.run_tool(
+            "import-catalog", "--password-file", "absent", str(catalogue)
+        )
+        self.assertEqual(status, 1)
+        self.assertIn("absent: No such file", err)
+
+    def test_import_of_a_wrong_file(self) -> None:
+        """A wrong file is refused before anything is connected to."""
+        catalogue = self.folder / "items.csv"
+        catalogue.write_text("id,name,price,stock\nA,Apples,cheap,5\n", "utf-8")
+
+        status, _, err = self.run_tool("import-catalog", str(catalogue))
+
+        self.assertEqual(status, 1)
+        self.assertIn("line 2: a price is", err)
