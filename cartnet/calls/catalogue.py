@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet import defer
 
 from cartnet.limits import CATALOGUE_ITEMS_MAX
 from cartnet.shop.answers import Changes, Inventory, Item
@@ -113,12 +113,12 @@ class Catalogue:
     async def wait_until_ready(self, clock: IReactorTime, deadline: float) -> bool:
         """Wait for the first copy; say whether there is one by the deadline."""
         if not self.ready:
-            first: Deferred[None] = Deferred()
+            first: defer.Deferred[None] = defer.Deferred()
             unlisten = self.listen(lambda: first.callback(None))
             first.addTimeout(max(0, deadline - clock.seconds()), clock)
             try:
                 await first
-            except TimeoutError:
+            except defer.TimeoutError:
                 pass
             finally:
                 unlisten()
@@ -127,7 +127,7 @@ class Catalogue:
     def advance(self, inventory: Inventory) -> None:
         """Take over a reading of the inventory that is newer than the copy."""
         if inventory.revision > self.revision:
-            self._apply(InventoryEvent(inventory.revision, True, inventory.items, ()))
+            self.apply(InventoryEvent(inventory.revision, True, inventory.items, ()))
 
     def _resume(self) -> dict[str, Any]:
         self._resumed_from = self.revision
@@ -142,17 +142,18 @@ class Catalogue:
         event = _EVENT.decode(raw)
         self.stale = event.stale
         self._stale_events = self._stale_events + 1 if event.stale else 0
-        self._apply(event)
+        self.apply(event)
         if self._stale_events >= STALE_EVENTS_MAX and self._watch is not None:
             self._stale_events = 0
             self._watch.leave()
 
-    def _apply(self, event: InventoryEvent) -> None:
-        if self.ready and event.revision <= self.revision:
-            # Known already, or an empty event that only says "alive"; unless the source
-            # was told where the copy is and still sent less: founded anew, it is right.
-            if not event.full or event.revision >= self._resumed_from:
-                return
+    def apply(self, event: InventoryEvent) -> None:
+        """Take over one event of the feed."""
+        # A source that was told where the copy is, and still sends everything from
+        # before that, has been founded anew: it is right.
+        rolled_back = event.full and event.revision < self._resumed_from
+        if self.ready and event.revision <= self.revision and not rolled_back:
+            return  # Known already, or an empty event that only says "alive".
         if event.full:
             self._replace(event)
         else:

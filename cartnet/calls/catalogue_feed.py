@@ -97,7 +97,7 @@ class CatalogueFeed:
 
 
 class _Watcher:
-    """One watcher's place in the feed (:class:`~cartnet.replica.ports.Subscription`)."""
+    """One watcher's place in the feed: its subscription."""
 
     def __init__(
         self, feed: CatalogueFeed, sink: Sink, from_revision: int | None

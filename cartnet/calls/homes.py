@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cartnet.client.group import GroupClient
 
 
-Located = Callable[[str], Awaitable[str | None]]
+Located = Callable[[str], Coroutine[Any, Any, str | None]]
 
 
 class _Home(msgspec.Struct):

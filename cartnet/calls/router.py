@@ -17,7 +17,7 @@ from cartnet.limits import REGISTRATION_ADDRESSES_MAX, REGISTRATIONS_PER_MINUTE_
 from cartnet.replica.ports import Watching
 from cartnet.shop.answers import Inventory
 from cartnet.topology.address import is_loopback
-from cartnet.wire.arguments import decode_arguments
+from cartnet.wire.arguments import OPERATOR, decode_arguments
 
 if TYPE_CHECKING:
     from cartnet.calls.catalogue import Catalogue
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from cartnet.topology.groups import Topology
     from cartnet.wire.requests import Request
 
-OPERATOR: Final = "operator"
 KEY_BYTES: Final = 16
 
 CART_CALLS: Final = frozenset(
@@ -146,8 +145,6 @@ class Router:
 
     async def _create_account(self, asked: Asked) -> object:
         args = asked.args
-        if args.username == OPERATOR:
-            raise Refused("username_taken", "that name is reserved: choose another")
         if not is_loopback(asked.caller.address):
             self._registrations.admit(asked.caller.address)
         home = await self._homes.assign(args.username, asked.deadline)
@@ -271,9 +268,8 @@ class Router:
     ) -> msgspec.Raw:
         """Have a group do the request itself, as often as it takes to be sure."""
         request = asked.request
-        key = None
-        if write:
-            key = request.key or self._new_key()
+        # A write without a key gets one, so that it can be sent again (S6).
+        key = (request.key or self._new_key()) if write else None
         return await group.call(
             request.call,
             request.args if args is None else args,
@@ -285,5 +281,4 @@ class Router:
         )
 
     def _new_key(self) -> str:
-        # A write without a key gets one, so that it can be sent again (S6).
         return self._token_bytes(KEY_BYTES).hex()

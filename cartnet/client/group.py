@@ -19,6 +19,7 @@ from cartnet.limits import (
     RETRY_SECONDS_MAX,
     RETRY_SECONDS_MIN,
 )
+from cartnet.wire.arguments import READS
 from cartnet.wire.requests import encode_request
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ class GroupClient:
             it, an answer under way is awaited ``ANSWER_GRACE_SECONDS`` longer.
         :return: the ``ok`` of the answer.
         :raises Refused: with the group's own refusal; ``unavailable`` if certainly
-            nothing was done by the deadline, else ``timeout``; ``overloaded`` if too
-            many calls are under way.
+            nothing was done by the deadline (or there was nothing to do but read),
+            else ``timeout``; ``overloaded`` if too many calls are under way.
         """
         if self._under_way >= CALLS_PER_GROUP_MAX:
             raise Refused(
@@ -110,7 +111,12 @@ class GroupClient:
             )
         if deadline is None:
             deadline = self._clock.seconds() + self._request_timeout
-        outcome = Outcome(self.group.name, resend=resend, keyed=key is not None)
+        outcome = Outcome(
+            self.group.name,
+            resend=resend,
+            keyed=key is not None,
+            reads=call in READS,
+        )
         pause = RETRY_SECONDS_MIN
         self._under_way += 1
         try:

@@ -37,18 +37,22 @@ class Outcome:
     :param resend: whether doing the call twice is as good as doing it once.
     :param keyed: whether that is because the log remembers its key: a refusal that
         was not the log's then says nothing about an earlier sending.
+    :param reads: whether it changes nothing: then nothing can have been done.
     """
 
-    def __init__(self, group: str, *, resend: bool, keyed: bool) -> None:
+    def __init__(
+        self, group: str, *, resend: bool, keyed: bool, reads: bool = False
+    ) -> None:
         self.unknown = False
         self._group = group
         self._resend = resend
         self._keyed = keyed
+        self._reads = reads
         self._last: Refused | None = None
 
     def lost(self) -> Next:
         """A sending was cut off or went unanswered for too long."""
-        self.unknown = True
+        self.unknown = not self._reads
         return Next.SEEK if self._resend else Next.RAISE
 
     def refused(self, refused: Refused) -> Next:
@@ -60,7 +64,7 @@ class Outcome:
             return Next.SEEK if code == "not_leader" else Next.PAUSE
         if code in OUTCOME_UNKNOWN:
             if self._resend:
-                self.unknown = True
+                self.unknown = not self._reads
                 return Next.PAUSE
         elif self.unknown and self._keyed and code in BEFORE_THE_LOG:
             return Next.RAISE if code in ENDED else Next.PAUSE
@@ -80,6 +84,6 @@ class Outcome:
             return self._last
         return Refused(
             "unavailable",
-            f"{self._group} has no leader at the moment: nothing was done, "
+            f"{self._group} has no leader that answers: nothing was done, "
             "try again later",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -36,6 +37,10 @@ def error(code: str, **details: Any) -> dict[str, Any]:
 
 def not_leader(leader: str | None = None) -> dict[str, Any]:
     return error("not_leader", leader=leader)
+
+
+def _send_away(leader: str | None, request: dict[str, Any]) -> dict[str, Any]:
+    return not_leader(leader)
 
 
 class Conversation(Protocol):
@@ -192,7 +197,7 @@ class ScriptedGroup:
             member.term = term
             if at != leader:
                 address = None if leader is None else self.members[leader].address
-                member.answer = lambda request, address=address: not_leader(address)
+                member.answer = partial(_send_away, address)
 
     def run(self, coroutine: Coroutine[Any, Any, T], seconds_max: float = 10.0) -> T:
         """Let time pass until the coroutine ends; return or raise what it does."""

@@ -32,20 +32,21 @@ class Calling(SynchronousTestCase):
         self.members[leader].answer = lambda request: ok(by=leader)
 
     def call(self, client: GroupClient | None = None, **options: Any) -> Any:
-        options = {"resend": True, **options}
-        coroutine = (client or self.client).call("get_cart", {}, **options)
+        options = {"call": "checkout", "args": {}, "resend": True, **options}
+        coroutine = (client or self.client).call(**options)
         return msgspec.json.decode(self.group.run(coroutine))
 
     def refused(self, **options: Any) -> Refused:
         with self.assertRaises(Refused) as caught:
             self.call(**options)
-        return caught.exception
+        refused: Refused = caught.exception
+        return refused
 
     def begin(self, **options: Any) -> list[Any]:
         """Make a call and let it go on; its result appears in the list."""
-        options = {"resend": True, **options}
+        options = {"call": "checkout", "args": {}, "resend": True, **options}
         results: list[Any] = []
-        coroutine = self.client.call("get_cart", {}, **options)
+        coroutine = self.client.call(**options)
         Deferred.fromCoroutine(coroutine).addBoth(results.append)
         return results
 
@@ -270,7 +271,7 @@ class OutcomeTests(Calling):
         for member in self.members:
             member.answer = lambda request: ok(stale=request.get("stale"))
 
-        self.assertEqual(self.call(stale=True), {"stale": True})
+        self.assertEqual(self.call(call="get_cart", stale=True), {"stale": True})
 
     def test_stopped(self) -> None:
         """Stopping ends what is under way, each as honestly as it can be said."""

@@ -48,11 +48,20 @@ class OutcomeTests(SynchronousTestCase):
 
     def test_read_after_unknown(self) -> None:
         """A read has no outcome: its last answer stands."""
-        outcome = Outcome("s1", resend=True, keyed=False)
+        outcome = Outcome("s1", resend=True, keyed=False, reads=True)
         outcome.lost()
 
         self.assertIs(outcome.refused(refused("unauthenticated")), Next.RAISE)
         self.assertEqual(outcome.error().code, "unauthenticated")
+
+    def test_read_in_vain(self) -> None:
+        """A read that nobody answered has done nothing: it is unavailable."""
+        outcome = Outcome("s1", resend=True, keyed=False, reads=True)
+        outcome.lost()
+        for code in OUTCOME_UNKNOWN:
+            self.assertIs(outcome.refused(refused(code)), Next.PAUSE)
+
+        self.assertEqual(outcome.error().code, "unavailable")
 
     def test_not_resent(self) -> None:
         """What may not be sent twice ends at the first unknown outcome."""
