@@ -31,7 +31,7 @@ HELLO_STRING_CHARACTERS_MAX: Final = 256
 HELLO_FOUNDERS_MAX: Final = 64
 """A hello with longer strings or more founders is refused."""
 
-ANSWER_GRACE_SECONDS: Final = 0.8
+ANSWER_BACKSTOP_SECONDS: Final = 0.7
 """A request without an answer this long after the request timeout gets ``timeout``."""
 
 IDLE_SECONDS_MAX: Final = 600.0
@@ -44,6 +44,9 @@ BACKLOG_CONNECTIONS_MAX: Final = 512
 """Connections that the kernel keeps until they are taken; more are refused by it."""
 
 CHALLENGE_BYTES: Final = 16
+
+LISTENER_SWEEP_SECONDS: Final = 0.25
+"""Between two looks at the ages of connections, lines and requests."""
 
 HELLO_SECONDS_MAX: Final = 5.0
 """A handshake that is not complete by then is closed."""
@@ -326,4 +329,5 @@ assert WATCH_KEEPALIVE_SECONDS < 5
 assert CALLS_PER_LINK_MAX < REQUESTS_PER_CONNECTION_MAX
 assert ANSWER_GRACE_SECONDS + 2 * SWEEP_SECONDS < 1
 assert FEED_SILENCE_SECONDS_MAX > 5
-assert 0 < ANSWER_GRACE_SECONDS < 1
+assert ANSWER_GRACE_SECONDS < ANSWER_BACKSTOP_SECONDS
+assert ANSWER_BACKSTOP_SECONDS + LISTENER_SWEEP_SECONDS < 1

@@ -47,7 +47,7 @@ class InventoryClient(Protocol):
     async def call(
         self,
         call: str,
-        args: Mapping[str, Any],
+        args: dict[str, Any],
         *,
         resend: bool,
         deadline: float | None = None,

@@ -48,9 +48,7 @@ class Log(Protocol):
         ``unavailable`` mean not done; ``timeout`` means unknown.
         """
 
-    def read(
-        self, query: Callable[[Cursor], T], *, stale: bool = False
-    ) -> Deferred[T]:
+    def read(self, query: Callable[[Cursor], T], *, stale: bool = False) -> Deferred[T]:
         """Run a query in a reader's connection.
 
         The leader first makes sure that it still leads and has applied all that was

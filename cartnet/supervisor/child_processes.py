@@ -20,9 +20,9 @@ from cartnet.limits import (
     CHILD_START_SECONDS_MAX,
     STOP_SECONDS_MAX,
 )
+from cartnet.replica.status import Status, not_alive
 from cartnet.supervisor.hosting import observe, require_hosted
 from cartnet.supervisor.lifeline import STARTED, STARTED_FD, SUPERVISED
-from cartnet.supervisor.status import Status, not_alive
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import (

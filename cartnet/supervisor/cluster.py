@@ -24,7 +24,7 @@ from cartnet.limits import (
     SUPERVISE_REPLY_SECONDS,
     SUPERVISE_SECONDS_MAX,
 )
-from cartnet.supervisor.status import Status, not_alive
+from cartnet.replica.status import Status, not_alive
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -50,6 +50,9 @@ class GroupCalls(Port):
         Refused: ``unavailable`` where it cannot be reached, ``timeout`` where it does
         not answer.
         """
+
+    def stop(self) -> None:
+        """Close its connections; nothing is asked after."""
 
 
 class Knock(Protocol):
@@ -96,6 +99,11 @@ class Cluster:
     @property
     def inventory(self) -> GroupCalls:
         return self._groups[self.topology.inventory.name]
+
+    def stop(self) -> None:
+        """Close the connections to other processes, for good."""
+        for group in self._groups.values():
+            group.stop()
 
     # --- How they are ----------------------------------------------------------------
 

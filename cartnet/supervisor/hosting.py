@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
-    from cartnet.supervisor.status import Status
+    from cartnet.replica.status import Status
 
 T = TypeVar("T")
 

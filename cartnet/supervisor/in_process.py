@@ -11,8 +11,8 @@ from twisted.python.failure import Failure
 
 from cartnet.errors import Refused
 from cartnet.limits import STOP_SECONDS_MAX, SUPERVISE_REPLY_SECONDS
+from cartnet.replica.status import Status, not_alive
 from cartnet.supervisor.hosting import HostedReplica, observe, require_hosted
-from cartnet.supervisor.status import Status, not_alive
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -189,12 +189,18 @@ class InProcess:
 
     # --- Asked for by other processes ------------------------------------------------
 
-    async def call(self, command: str, replica: str, via: str | None = None) -> object:
+    async def call(
+        self, command: str, replica: str | None, via: str | None = None
+    ) -> object:
         """Do what another process asks through a replica port (``supervise``).
 
         ``kill`` and ``restart`` of the replica whose own port ``via`` it came by happen
         a moment later, since the reply has to leave first.
+
+        :raises Refused: ``bad_request``, or as the command itself is refused.
         """
+        if replica is None:
+            raise Refused("bad_request", f"supervise {command} needs a replica's name")
         require_hosted(replica, self.names)
         match command:
             case "status":

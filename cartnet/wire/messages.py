@@ -20,6 +20,7 @@ def decode_message(line: bytes) -> PeerMessage:
     :raises BadMessage: it is something else.
     """
     try:
-        return _decode(line)
+        message: PeerMessage = _decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise BadMessage(str(error)) from None
+    return message

@@ -41,7 +41,7 @@ NULL = msgspec.Raw(b"null")
 
 
 def counting_bytes() -> Callable[[int], bytes]:
-    """Return a source of bytes that differ from call to call, but not from run to run."""
+    """Return a source of bytes that differ between calls, but not between runs."""
     counter = itertools.count(1)
     return lambda count: next(counter).to_bytes(count, "big")
 

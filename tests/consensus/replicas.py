@@ -53,6 +53,7 @@ class Replica:
 
     :ivar written: what the file holds; a killed process leaves it.
     :ivar synced: what of it a power cut leaves.
+    :ivar tail_entries_max: how much of the applied log a new process keeps in memory.
     """
 
     def __init__(
@@ -63,12 +64,13 @@ class Replica:
         self.ticks = ticks
         self.random = random
         self.lexical = True
+        self.tail_entries_max = 2**31
         self.written = self.synced = Contents()
         self.writing: Ready | None = None
         self.start()
 
     def start(self) -> None:
-        """A new process, from what the file holds."""
+        """Begin a new process, from what the file holds."""
         contents = self.written
         runs: list[tuple[int, int]] = []
         for entry in contents.log:
@@ -80,12 +82,19 @@ class Replica:
             self.voters,
             ticks=self.ticks,
             random=self.random,
-            log=Log(runs, len(contents.log), contents.log),
+            log=Log(runs, len(contents.log), self._tail()),
             hard_state=contents.hard_state,
             commit_index=contents.commit_index,
             applied_index=contents.applied_index,
             lexical=self.lexical,
         )
+
+    def _tail(self) -> tuple[Entry, ...]:
+        """What a process remembers of the log at start: all that is not applied, and
+        some of the rest."""
+        contents = self.written
+        first = max(0, len(contents.log) - self.tail_entries_max)
+        return contents.log[min(first, contents.applied_index) :]
 
     def crash(
         self, *, power_lost: bool = False, transaction_kept: bool = False
@@ -102,7 +111,7 @@ class Replica:
         self.writing = None
 
     def speak(self) -> list[Addressed]:
-        """What may leave now."""
+        """Give what may leave now."""
         self.raft.flush()
         return self.raft.take_messages()
 

@@ -16,9 +16,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from cartnet.errors import Refused
+from cartnet.replica.status import Lag, Status
 from cartnet.supervisor.cluster import Cluster
 from cartnet.supervisor.in_process import InProcess
-from cartnet.supervisor.status import Lag, Status
 from cartnet.topology.groups import Topology, group_of_addresses
 
 
@@ -145,6 +145,7 @@ class Ports:
         self.asked: list[tuple[str, str]] = []
         self.stock = {"A": 96, "B": 100}
         self.refusal: Exception | None = None
+        self.stopped = 0
 
     def listens(self, name: str) -> Process | None:
         for process in self.processes:
@@ -185,6 +186,9 @@ class Ports:
         items = [{"id": i, "name": i, "price": 1, "stock": s} for i, s in self.items()]
         value = {"revision": 1, "items": items}
         return msgspec.Raw(msgspec.json.encode(value))
+
+    def stop(self) -> None:
+        self.stopped += 1
 
     def items(self) -> list[tuple[str, int]]:
         return sorted(self.stock.items())

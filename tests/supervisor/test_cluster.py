@@ -165,3 +165,9 @@ class ClusterTests(SynchronousTestCase):
                 self.refused(act("s7r7")), ("not_found", "no replica is called s7r7")
             )
         self.assertEqual(self.ports.asked, [])
+
+    def test_stop(self) -> None:
+        """Stopping closes the connections to every group."""
+        self.cluster.stop()
+
+        self.assertEqual(self.ports.stopped, 3)

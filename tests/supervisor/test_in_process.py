@@ -236,5 +236,9 @@ class InProcessTests(SynchronousTestCase):
             self.refused(self.supervisor.call("maim", "s1r0"))[0], "bad_request"
         )
         self.assertEqual(
+            self.refused(self.supervisor.call("kill", None)),
+            ("bad_request", "supervise kill needs a replica's name"),
+        )
+        self.assertEqual(
             self.refused(self.supervisor.call("kill", "it0"))[0], "not_found"
         )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cartnet.topology.groups import Topology
 
 State = Literal["alive", "dead", "unreachable"]
-Role = Literal["leader", "follower", "candidate", "-"]
+Role = Literal["leader", "follower", "candidate", "learner", "-"]
 
 
 class Lag(msgspec.Struct, frozen=True):

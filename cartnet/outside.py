@@ -1,0 +1,72 @@
+"""The real outside world: clocks, chance, sockets, files and threads, as seams."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ClientEndpoint,
+    TCP6ServerEndpoint,
+)
+from twisted.internet.threads import deferToThreadPool
+
+from cartnet.limits import BACKLOG_CONNECTIONS_MAX, CONNECT_SECONDS_MAX
+from cartnet.seams import Seams
+from cartnet.storage.database import ThreadedDisk
+from cartnet.topology.address import split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import (
+        IStreamClientEndpoint,
+        IStreamServerEndpoint,
+    )
+
+    from cartnet.seams import Network
+
+
+class SocketNetwork:
+    """TCP endpoints for addresses; a host with a colon is an IPv6 one."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def client(self, address: str) -> IStreamClientEndpoint:
+        host, port = split(address)
+        endpoint = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
+        return endpoint(self._reactor, host, port, timeout=CONNECT_SECONDS_MAX)
+
+    def server(self, address: str) -> IStreamServerEndpoint:
+        host, port = split(address)
+        endpoint = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint
+        return endpoint(
+            self._reactor, port, backlog=BACKLOG_CONNECTIONS_MAX, interface=host
+        )
+
+
+def outside(reactor: Any) -> Seams:
+    """Everything that is handed in, from the reactor and the operating system."""
+
+    def in_thread(function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        return deferToThreadPool(reactor, reactor.getThreadPool(), function, *args)
+
+    return Seams(
+        clock=reactor,
+        wall=time.time,
+        random=random.Random(os.urandom(16)),
+        token_bytes=os.urandom,
+        network=SocketNetwork(reactor),
+        disk=ThreadedDisk(reactor),
+        in_thread=in_thread,
+    )
+
+
+if TYPE_CHECKING:
+    _network: type[Network] = SocketNetwork

@@ -1,0 +1,212 @@
+"""One process: it claims what it needs, says what it serves, and stops in order."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from typing_extensions import override
+
+import cartnet
+from cartnet.admin.holder import holder
+from cartnet.admin.protocol import AdminFactory
+from cartnet.errors import Refused
+from cartnet.limits import LEADER_POLL_SECONDS
+from cartnet.observability.terminal import complain, say
+from cartnet.storage.owner import StartError
+from cartnet.supervisor.in_process import InProcess
+from cartnet.supervisor.lifeline import report_started
+from cartnet.topology.address import split
+from cartnet.topology.listening import listening
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twisted.internet.interfaces import IListeningPort
+    from twisted.logger import Logger
+
+    from cartnet.client.group import GroupClient
+    from cartnet.seams import Seams
+    from cartnet.supervisor.child_processes import ChildProcesses
+    from cartnet.supervisor.cluster import Cluster
+    from cartnet.topology.placement import Plan
+
+OPERATOR_PASSWORD_FILE: Final = "operator-password"
+"""In the data folder: where the operator's first password is put."""
+
+
+class Process(Service):
+    """The replicas of one process and its admin port."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        reactor: Any,
+        seams: Seams,
+        supervisor: InProcess | ChildProcesses,
+        cluster: Cluster,
+        clients: Mapping[str, GroupClient],
+        log: Logger,
+    ) -> None:
+        self._plan = plan
+        self._reactor = reactor
+        self._clock = seams.clock
+        self._supervisor = supervisor
+        self._cluster = cluster
+        self._clients = clients
+        self._log = log
+        self._admin: AdminFactory | None = None
+        self._admin_port: IListeningPort | None = None
+        self._began = self._clock.seconds()
+
+    # --- start ----------------------------------------------------------------------
+
+    @override
+    def startService(self) -> None:
+        """Claim files and ports, before the reactor runs; what cannot be had ends the
+        process with one line."""
+        super().startService()
+        try:
+            if isinstance(self._supervisor, InProcess):
+                self._supervisor.claim()
+            admin_note = self._listen_admin()
+        except StartError as error:
+            self._log.error("{error}", error=error)
+            raise SystemExit(f"cartnet: {error}") from None
+        self._greet(admin_note)
+        started = Deferred.fromCoroutine(self._start())
+        started.addErrback(self._did_not_start)
+
+    async def _start(self) -> None:
+        if isinstance(self._supervisor, InProcess):
+            await self._supervisor.start_claimed()
+        else:
+            await self._supervisor.start_all()
+        report_started()
+        await self._say_when_serving()
+
+    def _did_not_start(self, failure: Failure) -> None:
+        if failure.check(StartError, Refused) is None:
+            self._log.failure("the start failed", failure)
+        complain(f"cartnet: {failure.value}")
+        self._end_process(exit_status=1)
+
+    def _greet(self, admin_note: str) -> None:
+        here = len(self._supervisor.names)
+        topology = self._plan.configuration.topology
+        replicas = "replica" if here == 1 else "replicas"
+        say(
+            f"cartnet {cartnet.__version__}, cluster {topology.cluster}:"
+            f" {here} {replicas} here"
+        )
+        balancers = [name for name in self._supervisor.names if name in self._balancers]
+        if balancers:
+            host, port = split(topology.member(balancers[0]).address)
+            say(f"shop     nc {host} {port}")
+        say(f"admin    {admin_note}")
+        password = self._plan.configuration.data / OPERATOR_PASSWORD_FILE
+        if self._makes_operator:
+            say(f"operator password in {password}")
+
+    @property
+    def _balancers(self) -> tuple[str, ...]:
+        return self._plan.configuration.topology.balancers.names
+
+    @property
+    def _makes_operator(self) -> bool:
+        """Whether the operator's first password is put into a file here."""
+        configuration = self._plan.configuration
+        inventory = configuration.topology.inventory.names
+        return configuration.operator_password is None and any(
+            name in inventory for name in self._supervisor.names
+        )
+
+    async def _say_when_serving(self) -> None:
+        """Wait until every group that has a replica here has a leader."""
+        topology = self._plan.configuration.topology
+        groups = dict.fromkeys(
+            topology.group_of(name).name for name in self._supervisor.names
+        )
+        leaders: list[str] = []
+        for group in groups:
+            while (leader := await self._cluster.leader(group)) is None:
+                await deferLater(self._clock, LEADER_POLL_SECONDS)
+            leaders.append(leader)
+        seconds = self._clock.seconds() - self._began
+        verb = "leads" if len(leaders) == 1 else "lead"
+        say(f"serving after {seconds:.1f} s: {' '.join(leaders)} {verb}")
+
+    # --- the admin port --------------------------------------------------------------
+
+    def _listen_admin(self) -> str:
+        """Take the admin port, if there is to be one; say how to reach it.
+
+        :raises StartError: it is not to be had.
+        """
+        text = self._plan.admin
+        if text is None:
+            return "none here"
+        factory = AdminFactory(
+            self._clock,
+            self._cluster,
+            self._plan.configuration.admin_password,
+            self._end_process,
+            self._log,
+        )
+        outcome: list[IListeningPort | Failure] = []
+        serverFromString(self._reactor, text).listen(factory).addBoth(outcome.append)
+        assert outcome, "an endpoint of this kind listens without waiting"
+        if isinstance(outcome[0], Failure):
+            return self._without_admin(text, outcome[0].value)
+        self._admin, self._admin_port = factory, outcome[0]
+        place = listening(text)
+        if place.port is None:
+            return f"{text}, or: cartnet ctl list"
+        return f"telnet {place.host} {place.port}, or: cartnet ctl list"
+
+    def _without_admin(self, text: str, reason: BaseException | None) -> str:
+        """Go on without an admin port where another process of this cluster has it."""
+        cluster = self._plan.configuration.topology.cluster
+        optional = not (self._plan.whole or self._plan.admin_given)
+        if optional and holder(text) == cluster:
+            return f"none here: another process of cluster {cluster} has {text}"
+        cause = getattr(reason, "socketError", reason)
+        raise StartError(
+            f"the admin port {text} cannot be had: {cause}; stop what holds it, or give"
+            " another one or none with --admin"
+        )
+
+    # --- end ------------------------------------------------------------------------
+
+    def emptied(self) -> None:
+        """The last replica here is dead: where no admin line could start one again,
+        the process has nothing left to do."""
+        if self._admin_port is None:
+            self._end_process()
+
+    def _end_process(self, exit_status: int = 0) -> None:
+        if exit_status:
+            # twistd has no way to end with a status of its own.
+            self._reactor.addSystemEventTrigger(
+                "after", "shutdown", os._exit, exit_status
+            )
+        if self._reactor.running:
+            self._reactor.stop()
+
+    @override
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self._supervisor.stop()
+        if self._admin_port is not None:
+            await maybeDeferred(self._admin_port.stopListening)
+        for client in self._clients.values():
+            client.stop()
+        say(f"stopped; data is in {self._plan.configuration.data}/")

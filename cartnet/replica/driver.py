@@ -1,0 +1,281 @@
+"""Runs one Raft on one file: the loop that :mod:`cartnet.consensus.raft` asks for.
+
+Nothing is done inside the event that asks for it: messages, proposals and reads are
+put aside, and one drain a turn of the reactor steps them all, sends what may leave,
+and hands the next Ready to the storage unless one is there already.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from cartnet.limits import (
+    APPEND_BYTES_MAX,
+    APPEND_ENTRIES_MAX,
+    INBOX_MESSAGES_MAX,
+    TICKS_CAUGHT_UP_MAX,
+)
+from cartnet.replica.pending import Proposals, Reads
+from cartnet.storage.transaction import Write
+
+if TYPE_CHECKING:
+    from msgspec import Raw
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from cartnet.consensus.messages import Entry, PeerMessage
+    from cartnet.consensus.raft import Raft, Ready
+    from cartnet.errors import Refused
+    from cartnet.seams import Cursor
+    from cartnet.storage.storage import Storage
+    from cartnet.storage.transaction import Written
+
+T = TypeVar("T")
+
+
+class Surroundings(Protocol):
+    """What the driver tells its replica."""
+
+    def send(self, voter: str, message: PeerMessage) -> None:
+        """Send a message; it may be lost, Raft repeats itself."""
+
+    def applied(self, index: int) -> None:
+        """The state machine has reached ``index``."""
+
+    def may_serve(self, may: bool) -> None:
+        """This replica leads and has applied an entry of its term, or no longer."""
+
+    def not_leader(self) -> Refused:
+        """Say where to go instead."""
+
+    def failed_by(self, reason: Failure) -> None:
+        """A belief was broken or the disk failed: the replica must stop."""
+
+
+class Driver:
+    """One replica's Raft, its inbox, and the requests that wait for it."""
+
+    def __init__(
+        self,
+        raft: Raft,
+        storage: Storage,
+        clock: IReactorTime,
+        surroundings: Surroundings,
+        request_timeout: float,
+    ) -> None:
+        """
+        :param request_timeout: how long, in seconds, a proposal or read may wait.
+        """
+        self.raft = raft
+        self._storage = storage
+        self._clock = clock
+        self._surroundings = surroundings
+        self._inbox: deque[tuple[str, PeerMessage]] = deque()
+        self._proposals = Proposals(clock, request_timeout)
+        self._reads = Reads(clock, request_timeout)
+        self._drain_soon: IDelayedCall | None = None
+        self._may_serve = False
+        self._stopped = False
+        self.messages_dropped = 0
+
+    # --- what comes from outside ----------------------------------------------------
+
+    def resume(self) -> None:
+        """Go on from what was recovered: entries may wait to be applied."""
+        self._wake()
+
+    def receive(self, sender: str, message: PeerMessage) -> None:
+        """Take a message of a proven peer."""
+        if len(self._inbox) >= INBOX_MESSAGES_MAX:
+            self.messages_dropped += 1
+            return
+        self._inbox.append((sender, message))
+        self._wake()
+
+    def tick(self, count: int) -> None:
+        """Let ``count`` ticks pass; of many at once most are dropped.
+
+        A process that was held must neither depose a leader that it could not hear
+        nor run through its time-outs at once.
+        """
+        if self._stopped:
+            return
+        try:
+            if count > TICKS_CAUGHT_UP_MAX:
+                self.raft.loop_was_held()
+            for _ in range(min(count, TICKS_CAUGHT_UP_MAX)):
+                self.raft.tick()
+            self._proposals.expire()
+            self._reads.expire()
+        except Exception:
+            self._fail(Failure())
+            return
+        self._drain()
+
+    def tell(self, inform: Callable[[Raft], None]) -> None:
+        """Tell Raft what happened to a peer or to this replica."""
+        if self._stopped:
+            return
+        try:
+            inform(self.raft)
+        except Exception:
+            self._fail(Failure())
+            return
+        self._wake()
+
+    def propose(self, payload: Raw) -> Deferred[Any]:
+        """Replicate and apply; fires with the machine's answer.
+
+        Fails with :class:`~cartnet.errors.Refused`: ``not_leader`` and
+        ``unavailable`` were not done, ``timeout`` may have been.
+
+        :raises cartnet.errors.Refused: ``not_leader`` or ``overloaded``.
+        """
+        if not self.raft.leads:
+            raise self._surroundings.not_leader()
+        answered = self._proposals.add(payload)
+        self._wake()
+        return answered
+
+    def read(self, query: Callable[[Cursor], T]) -> Deferred[T]:
+        """Run ``query`` once this replica is known to lead and has caught up.
+
+        Fails with :class:`~cartnet.errors.Refused`: ``not_leader``, ``unavailable``.
+
+        :raises cartnet.errors.Refused: ``not_leader`` or ``overloaded``.
+        """
+        if not self.raft.leads:
+            raise self._surroundings.not_leader()
+        ticket, answered = self._reads.add(query)
+        self.raft.read(ticket)
+        self._wake()
+        return answered
+
+    def stop(self) -> None:
+        """Do nothing from now on; what waits is never answered."""
+        self._stopped = True
+        if self._drain_soon is not None:
+            self._drain_soon.cancel()
+            self._drain_soon = None
+
+    @property
+    def in_hand(self) -> int:
+        """Proposals and reads that were not answered yet."""
+        return len(self._proposals) + len(self._reads)
+
+    @property
+    def queue_depth(self) -> int:
+        return len(self._inbox) + self.in_hand
+
+    # --- the loop -------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        if self._drain_soon is None and not self._stopped:
+            self._drain_soon = self._clock.callLater(0, self._drained_soon)
+
+    def _drained_soon(self) -> None:
+        self._drain_soon = None
+        self._drain()
+
+    def _drain(self) -> None:
+        """Step what has come, send what may leave, write what is ready."""
+        if self._stopped:
+            return
+        try:
+            while self._inbox:
+                self.raft.step(*self._inbox.popleft())
+            while not self._stopped and self._advance():
+                pass
+        except Exception:
+            self._fail(Failure())
+
+    def _advance(self) -> bool:
+        """Do one round; say whether another is due without waiting for the disk."""
+        raft = self.raft
+        if raft.leads and not raft.handing_over and self._proposals.waiting:
+            self._proposals.proposed(
+                raft.propose(self._proposals.payloads()), raft.term
+            )
+        raft.flush()
+        for voter, message in raft.take_messages():
+            self._surroundings.send(voter, message)
+        self._notice_office()
+        self._read_confirmed()
+        self._fetch()
+        ready = raft.ready()
+        if ready is None:
+            return False
+        if not ready.must_sync and ready.commit_index <= raft.applied_index:
+            self._finish(ready, raft.applied_index)
+            return True
+        write = Write(
+            ready.hard_state, ready.entries, ready.commit_index, ready.must_sync
+        )
+        written = self._storage.write(write)
+        written.addCallback(partial(self._written, ready)).addErrback(self._fail)
+        return False
+
+    def _written(self, ready: Ready, written: Written) -> None:
+        if self._stopped:
+            return
+        self._finish(ready, written.applied_index)
+        for applied in written.answers:
+            self._proposals.applied(applied.index, applied.term, applied.answer)
+        if written.answers:
+            self._reads.applied(written.applied_index)
+            self._surroundings.applied(written.applied_index)
+        self._drain()
+
+    def _finish(self, ready: Ready, applied_index: int) -> None:
+        for voter, message in ready.messages:
+            if voter != self.raft.name:
+                self._surroundings.send(voter, message)
+        self.raft.advance(applied_index)
+
+    def _notice_office(self) -> None:
+        """Tell the replica, and those who wait, that an office was won or lost."""
+        if not self.raft.leads:
+            self._proposals.refuse_waiting(self._surroundings.not_leader)
+            self._reads.refuse_unconfirmed(self._surroundings.not_leader)
+        if self.raft.may_serve != self._may_serve:
+            self._may_serve = self.raft.may_serve
+            self._surroundings.may_serve(self._may_serve)
+
+    def _read_confirmed(self) -> None:
+        confirmed, self.raft.confirmed_reads = self.raft.confirmed_reads, []
+        for read in confirmed:
+            self._reads.confirmed(read.ticket, read.read_index)
+        self._reads.applied(self.raft.applied_index)
+        queries = self._reads.take_runnable()
+        if queries is not None:
+            done = self._storage.read(queries.run)
+            done.addCallback(queries.answer).addCallback(self._read_more)
+            done.addErrback(self._fail)
+
+    def _read_more(self, _: None) -> None:
+        self._reads.finished()
+        self._wake()
+
+    def _fetch(self) -> None:
+        """Read entries from disk that are too old for memory, for a slow follower."""
+        fetches, self.raft.fetches = self.raft.fetches, []
+        for voter, first_index in fetches:
+            last_index = first_index + APPEND_ENTRIES_MAX - 1
+            fetched = self._storage.read_entries(
+                first_index, min(last_index, self.raft.applied_index), APPEND_BYTES_MAX
+            )
+            fetched.addCallback(partial(self._fetched, voter)).addErrback(self._fail)
+
+    def _fetched(self, voter: str, entries: tuple[Entry, ...]) -> None:
+        self.tell(lambda raft: raft.fetched(voter, entries))
+
+    def _fail(self, reason: Failure) -> None:
+        """Fail-stop: a replica whose beliefs are broken says nothing more."""
+        if not self._stopped:
+            self.stop()
+            self._surroundings.failed_by(reason)

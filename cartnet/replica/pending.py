@@ -1,0 +1,226 @@
+"""Proposals and reads that wait for the log, and what they are told in the end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from cartnet.errors import Refused
+from cartnet.limits import PROPOSALS_WAITING_MAX, READS_WAITING_MAX
+
+if TYPE_CHECKING:
+    from msgspec import Raw
+    from twisted.internet.interfaces import IReactorTime
+
+    from cartnet.seams import Cursor
+
+
+class Proposals:
+    """Commands from the moment they are asked for to the machine's answer (S10)."""
+
+    def __init__(self, clock: IReactorTime, timeout: float) -> None:
+        self._clock = clock
+        self._timeout = timeout
+        self.waiting: list[tuple[Raw, Deferred[Any]]] = []
+        self._in_log: dict[int, tuple[int, Deferred[Any]]] = {}
+        self._of_lost_office: dict[int, list[Deferred[Any]]] = {}
+        self._deadlines: deque[tuple[float, Deferred[Any]]] = deque()
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self._in_log) + len(self._of_lost_office)
+
+    def add(self, payload: Raw) -> Deferred[Any]:
+        """Take a command that the next drain will propose.
+
+        :raises Refused: ``overloaded``.
+        """
+        if len(self) >= PROPOSALS_WAITING_MAX:
+            raise Refused(
+                "overloaded",
+                f"{PROPOSALS_WAITING_MAX} writes wait already; try again shortly",
+            )
+        answered: Deferred[Any] = Deferred()
+        self.waiting.append((payload, answered))
+        self._deadlines.append((self._clock.seconds() + self._timeout, answered))
+        return answered
+
+    def payloads(self) -> list[Raw]:
+        """What waits to be proposed now; whoever was answered meanwhile does not."""
+        self.waiting = [each for each in self.waiting if not each[1].called]
+        return [payload for payload, _ in self.waiting]
+
+    def proposed(self, first_index: int, term: int) -> None:
+        """All that waited are in the log now, from ``first_index`` on."""
+        for index, (_, answered) in enumerate(self.waiting, first_index):
+            former = self._in_log.get(index)
+            if former is not None:
+                # Proposed here in an office that was lost, and gone from this log.
+                # Another replica may still have it: only what is applied decides.
+                self._of_lost_office.setdefault(index, []).append(former[1])
+            self._in_log[index] = (term, answered)
+        self.waiting.clear()
+
+    def applied(self, index: int, term: int, answer: Any) -> None:
+        """The entry at ``index`` has been applied: tell whoever proposed for there."""
+        for answered in self._of_lost_office.pop(index, ()):
+            _refuse_overwritten(answered)
+        found = self._in_log.pop(index, None)
+        if found is None:
+            return
+        proposed_term, answered = found
+        if proposed_term != term:
+            _refuse_overwritten(answered)
+        elif not answered.called:
+            answered.callback(answer)
+
+    def refuse_waiting(self, not_leader: Callable[[], Refused]) -> None:
+        """The office is lost: what is in no log was not done."""
+        waiting, self.waiting = self.waiting, []
+        for _, answered in waiting:
+            if not answered.called:
+                answered.errback(Failure(not_leader()))
+
+    def expire(self) -> None:
+        """Answer what has waited for too long: it may still be done, or be done."""
+        now = self._clock.seconds()
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, answered = self._deadlines.popleft()
+            if answered.called:
+                continue
+            answered.errback(
+                Failure(
+                    Refused(
+                        "timeout",
+                        f"no outcome in {self._timeout:g} s; the same key finds out",
+                    )
+                )
+            )
+        self._forget_answered()
+
+    def _forget_answered(self) -> None:
+        while self._deadlines and self._deadlines[0][1].called:
+            self._deadlines.popleft()
+
+
+def _refuse_overwritten(answered: Deferred[Any]) -> None:
+    """Another term's entry was applied at the index: this one never will be."""
+    if not answered.called:
+        lost = Refused("unavailable", "the leader changed before it was replicated")
+        answered.errback(Failure(lost))
+
+
+@dataclass
+class _Read:
+    query: Callable[[Cursor], Any]
+    answered: Deferred[Any]
+
+
+@dataclass
+class Queries:
+    """Reads that run together, in one job and over one moment of the file."""
+
+    reads: list[_Read]
+    results: list[Any] = field(default_factory=list)
+
+    def run(self, cursor: Cursor) -> None:
+        """In the reader's thread: one failing query fails its own read alone."""
+        for read in self.reads:
+            try:
+                self.results.append(read.query(cursor))
+            except Exception:
+                self.results.append(Failure())
+
+    def answer(self, _: None) -> None:
+        for read, result in zip(self.reads, self.results, strict=True):
+            if not read.answered.called:
+                read.answered.callback(result)
+
+
+class Reads:
+    """Reads from the moment they are asked for to their rows (read-index, 6.4).
+
+    One job reads at a time; what is asked for meanwhile shares the next.
+    """
+
+    def __init__(self, clock: IReactorTime, timeout: float) -> None:
+        self._clock = clock
+        self._timeout = timeout
+        self._ticket = 0
+        self._unconfirmed: dict[int, _Read] = {}
+        self._confirmed: list[tuple[int, int, _Read]] = []
+        self._runnable: list[_Read] = []
+        self._running = 0
+        self._deadlines: deque[tuple[float, Deferred[Any]]] = deque()
+
+    def __len__(self) -> int:
+        return (
+            len(self._unconfirmed)
+            + len(self._confirmed)
+            + len(self._runnable)
+            + self._running
+        )
+
+    def add(self, query: Callable[[Cursor], Any]) -> tuple[int, Deferred[Any]]:
+        """Take a query; return the ticket to confirm it by.
+
+        :raises Refused: ``overloaded``.
+        """
+        if len(self) >= READS_WAITING_MAX:
+            raise Refused(
+                "overloaded",
+                f"{READS_WAITING_MAX} reads wait already; try again shortly",
+            )
+        self._ticket += 1
+        answered: Deferred[Any] = Deferred()
+        self._unconfirmed[self._ticket] = _Read(query, answered)
+        self._deadlines.append((self._clock.seconds() + self._timeout, answered))
+        return self._ticket, answered
+
+    def confirmed(self, ticket: int, read_index: int) -> None:
+        """The replica led when the read came; the read may see ``read_index``."""
+        read = self._unconfirmed.pop(ticket, None)
+        if read is not None:
+            heappush(self._confirmed, (read_index, ticket, read))
+
+    def applied(self, index: int) -> None:
+        while self._confirmed and self._confirmed[0][0] <= index:
+            self._runnable.append(heappop(self._confirmed)[2])
+
+    def take_runnable(self) -> Queries | None:
+        """The reads to run now, None where there are none or others run."""
+        if self._running or not self._runnable:
+            return None
+        queries = Queries([read for read in self._runnable if not read.answered.called])
+        self._runnable = []
+        self._running = len(queries.reads)
+        return queries if queries.reads else None
+
+    def finished(self) -> None:
+        self._running = 0
+
+    def refuse_unconfirmed(self, not_leader: Callable[[], Refused]) -> None:
+        """The office is lost: whether it was held when these came is not known."""
+        unconfirmed, self._unconfirmed = self._unconfirmed, {}
+        for read in unconfirmed.values():
+            if not read.answered.called:
+                read.answered.errback(Failure(not_leader()))
+
+    def expire(self) -> None:
+        """Answer what has waited for too long; a read does nothing, so: refused."""
+        now = self._clock.seconds()
+        while self._deadlines and (
+            self._deadlines[0][0] <= now or self._deadlines[0][1].called
+        ):
+            _, answered = self._deadlines.popleft()
+            if not answered.called:
+                answered.errback(
+                    Failure(Refused("unavailable", "no majority confirmed the leader"))
+                )
+        for ticket in [t for t, r in self._unconfirmed.items() if r.answered.called]:
+            del self._unconfirmed[ticket]

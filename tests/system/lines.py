@@ -1,0 +1,122 @@
+"""A blocking client of the line protocol, for tests that watch from outside."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+ANSWER_SECONDS_MAX = 15.0
+"""Requests are answered within their time-out; a test waits no longer than this."""
+
+
+class Refused(Exception):
+    """An answer was an error."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error["code"], error["message"])
+        self.code: str = error["code"]
+        self.message: str = error["message"]
+        self.details: dict[str, Any] = error.get("details", {})
+
+
+class Lost(Exception):
+    """The connection ended before the answer came."""
+
+
+class Line:
+    """One connection to a replica port, one request at a time."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        try:
+            self._socket = socket.create_connection(
+                (host, int(port)), ANSWER_SECONDS_MAX
+            )
+        except OSError as error:
+            raise Lost(str(error)) from None
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._file = self._socket.makefile("rb")
+        self._id = 0
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def send(self, line: bytes) -> None:
+        """Send bytes as they are."""
+        try:
+            self._socket.sendall(line)
+        except OSError as error:
+            raise Lost(str(error)) from None
+
+    def receive(self) -> dict[str, Any]:
+        """Wait for the next line."""
+        try:
+            line = self._file.readline()
+        except OSError as error:
+            raise Lost(str(error)) from None
+        if not line.endswith(b"\n"):
+            raise Lost("closed")
+        received: dict[str, Any] = json.loads(line)
+        return received
+
+    def request(self, call: str, args: dict[str, Any], **fields: Any) -> int:
+        """Send a request without waiting; return its id."""
+        self._id += 1
+        request = {"id": self._id, "call": call, "args": args, **fields}
+        self.send(json.dumps(request).encode() + b"\n")
+        return self._id
+
+    def call(
+        self, call: str, args: dict[str, Any] | None = None, **fields: Any
+    ) -> dict[str, Any]:
+        """Do one call.
+
+        :raises Refused: its answer is an error.
+        :raises Lost: no answer came.
+        """
+        request_id = self.request(call, args or {}, **fields)
+        answer = self.receive()
+        assert answer["id"] == request_id, answer
+        if "error" in answer:
+            raise Refused(answer["error"])
+        ok: dict[str, Any] = answer["ok"]
+        return ok
+
+
+class Admin:
+    """A connection to the admin port, as ``nc`` makes it."""
+
+    PROMPT = b"> "
+
+    def __init__(self, port: int) -> None:
+        address = ("127.0.0.1", port)
+        self._socket = socket.create_connection(address, ANSWER_SECONDS_MAX)
+        self.greeting = self._until_prompt()
+
+    def __enter__(self) -> Admin:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def do(self, command: str) -> str:
+        """Type a command; return the lines of its reply."""
+        self._socket.sendall(command.encode() + b"\n")
+        return self._until_prompt()
+
+    def _until_prompt(self) -> str:
+        received = b""
+        while not (received == self.PROMPT or received.endswith(b"\n" + self.PROMPT)):
+            more = self._socket.recv(65536)
+            if not more:
+                return received.decode()
+            received += more
+        return received[: -len(self.PROMPT)].decode()
