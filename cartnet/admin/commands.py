@@ -13,8 +13,8 @@ from cartnet.limits import STOCK_MAX
 from cartnet.wire.shown import one_line
 
 if TYPE_CHECKING:
+    from cartnet.replica.status import Status
     from cartnet.supervisor.cluster import Cluster
-    from cartnet.supervisor.status import Status
 
 
 @dataclass(frozen=True)

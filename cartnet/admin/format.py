@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cartnet.supervisor.status import Status
+    from cartnet.replica.status import Status
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cartnet.limits import (
-    CATALOGUE_ITEMS_MAX,
-    IMPORT_ERRORS_SHOWN_MAX,
-    ITEM_ID_CHARACTERS_MAX,
-    ITEM_NAME_BYTES_MAX,
-    ITEM_NAME_CHARACTERS_MAX,
-    PRICE_MAX,
-    STOCK_MAX,
-)
+import msgspec
+
+from cartnet.errors import Refused
+from cartnet.limits import CATALOGUE_ITEMS_MAX, IMPORT_ERRORS_SHOWN_MAX
 from cartnet.tools.failure import ToolError
-from cartnet.wire.shown import one_line
+from cartnet.wire.arguments import decode_arguments
+from cartnet.wire.shown import one_line, shown
 
 COLUMNS: Final = ["id", "name", "price", "stock"]
 
-_ID: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{ITEM_ID_CHARACTERS_MAX}}}")
-_WHOLE: Final = re.compile(r"[0-9]{1,12}")
+_WHOLE: Final = re.compile(r"[0-9]{1,15}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +33,16 @@ class Item:
     name: str
     price: int
     stock: int
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """Of ``put_item``."""
+        return {
+            "item": self.id,
+            "name": self.name,
+            "price": self.price,
+            "stock": self.stock,
+        }
 
 
 def read(path: Path) -> list[Item]:
@@ -87,47 +91,37 @@ def _items(path: Path, reader: Any) -> list[Item]:
             f"{len(items)} items: an inventory holds at most {CATALOGUE_ITEMS_MAX}"
         )
     if errors:
-        raise ToolError("\n".join(_shown(path, errors)))
+        raise ToolError("\n".join(_summed_up(path, errors)))
     if not items:
         raise ToolError(f"{path}: no items below the line of column names")
     return items
 
 
-def _shown(path: Path, errors: list[str]) -> list[str]:
-    shown = [f"{path}: {error}" for error in errors[:IMPORT_ERRORS_SHOWN_MAX]]
-    if len(errors) > len(shown):
-        shown.append(f"{path}: and {len(errors) - len(shown)} more wrong lines")
-    return [*shown, f"{path}: nothing was imported"]
+def _summed_up(path: Path, errors: list[str]) -> list[str]:
+    named = [f"{path}: {error}" for error in errors[:IMPORT_ERRORS_SHOWN_MAX]]
+    if len(errors) > len(named):
+        named.append(f"{path}: and {len(errors) - len(named)} more wrong lines")
+    return [*named, f"{path}: nothing was imported"]
 
 
 def _item(line: int, row: list[str]) -> Item:
     if len(row) != len(COLUMNS):
         raise ValueError(f"expected {len(COLUMNS)} values, not {len(row)}")
     item_id, name, price, stock = (value.strip() for value in row)
-    if not _ID.fullmatch(item_id):
-        raise ValueError(
-            f"an id is 1 to {ITEM_ID_CHARACTERS_MAX} of A-Z a-z 0-9 . _ -,"
-            f" not {one_line(item_id, 80)!r}"
+    item = Item(line, item_id, name, _whole("price", price), _whole("stock", stock))
+    # What the inventory would refuse is refused here, before anything is sent.
+    try:
+        decode_arguments(
+            "put_item",
+            msgspec.Raw(msgspec.json.encode(item.arguments)),
+            trusted=False,
         )
-    if not 1 <= len(name) <= ITEM_NAME_CHARACTERS_MAX or not name.isprintable():
-        raise ValueError(
-            f"a name is 1 to {ITEM_NAME_CHARACTERS_MAX} printable characters,"
-            f" not {one_line(name, 80)!r}"
-        )
-    if len(json.dumps(name, ensure_ascii=False).encode()) > ITEM_NAME_BYTES_MAX:
-        raise ValueError(f"the name is longer than {ITEM_NAME_BYTES_MAX} bytes as JSON")
-    return Item(
-        line,
-        item_id,
-        name,
-        _whole("price", price, PRICE_MAX),
-        _whole("stock", stock, STOCK_MAX),
-    )
+    except Refused as refused:
+        raise ValueError(refused.message) from None
+    return item
 
 
-def _whole(column: str, text: str, most: int) -> int:
-    if not _WHOLE.fullmatch(text) or int(text) > most:
-        raise ValueError(
-            f"a {column} is a whole number from 0 to {most}, not {one_line(text, 80)!r}"
-        )
+def _whole(column: str, text: str) -> int:
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(f"{column} must be a whole number, not {shown(text)}")
     return int(text)

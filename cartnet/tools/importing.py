@@ -121,12 +121,7 @@ class Import:
     def _request(self, item: Item) -> Mapping[str, Any]:
         return {
             "call": "put_item",
-            "args": {
-                "item": item.id,
-                "name": item.name,
-                "price": item.price,
-                "stock": item.stock,
-            },
+            "args": item.arguments,
             "key": f"import-{self.run_id}-{item.line}",
         }
 

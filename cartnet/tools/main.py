@@ -17,7 +17,7 @@ from cartnet.tools.importing import Import
 from cartnet.topology.configuration import Configuration, ConfigurationError, load
 from cartnet.topology.effective import to_ini
 
-OPERATOR_PASSWORD_FILE = "operator-password"  # noqa: S105 (a file's name)
+OPERATOR_PASSWORD_FILE = "operator-password"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.limits import CATALOGUE_ITEMS_MAX, IMPORT_ERRORS_SHOWN_MAX
+from cartnet.limits import (
+    CATALOGUE_ITEMS_MAX,
+    IMPORT_ERRORS_SHOWN_MAX,
+    SHOWN_CHARACTERS_MAX,
+)
 from cartnet.tools.catalogue import Item, read
 from cartnet.tools.failure import ToolError
 
@@ -52,17 +57,20 @@ class CatalogueTests(SynchronousTestCase):
         self.assertEqual(
             errors,
             [
-                "line 2: a price is a whole number from 0 to 10000000, not '1.5'",
-                "line 3: a name is 1 to 100 printable characters, not ''",
-                "line 4: a stock is a whole number from 0 to 1000000000, not '-1'",
-                "line 5: an id is 1 to 32 of A-Z a-z 0-9 . _ -, not 'd e'",
+                'line 2: price must be a whole number, not "1.5"',
+                "line 3: name must be 1 to 100 characters without control characters,"
+                ' at most 150 bytes as JSON, not ""',
+                'line 4: stock must be a whole number, not "-1"',
+                "line 5: item must be 1 to 32 characters of A-Z a-z 0-9 . _ -,"
+                ' not "d e"',
                 "line 6: expected 4 values, not 3",
-                "line 7: the name is longer than 150 bytes as JSON",
-                "line 8: a stock is a whole number from 0 to 1000000000,"
-                " not '1000000001'",
+                "line 7: name must be at most 150 bytes as JSON, not "
+                + json.dumps("\u00fc" * 99)[: SHOWN_CHARACTERS_MAX - 3]
+                + "...",
+                "line 8: stock must be an integer from 0 to 1000000000, not 1000000001",
                 "line 10: the id H is on line 9 too",
-                "line 11: a name is 1 to 100 printable characters,"
-                " not '\\\\u001b[31mred'",
+                "line 11: name must be 1 to 100 characters without control"
+                ' characters, at most 150 bytes as JSON, not "\\u001b[31mred"',
                 "nothing was imported",
             ],
         )

@@ -141,4 +141,4 @@ class MainTests(SynchronousTestCase):
         status, _, err = self.run_tool("import-catalog", str(catalogue))
 
         self.assertEqual(status, 1)
-        self.assertIn("line 2: a price is", err)
+        self.assertIn("line 2: price must be", err)
