@@ -1,0 +1,292 @@
+"""The inventory's feed: what changed since a revision, from any replica."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred
+
+from cartnet.checkout.waiting import within
+from cartnet.errors import Refused
+from cartnet.limits import (
+    FEED_REVISIONS_AT_ONCE_MAX,
+    FEED_SECONDS_MIN,
+    WATCH_KEEPALIVE_SECONDS,
+)
+from cartnet.shop.answers import Changes
+from cartnet.shop.inventory import changes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.logger import Logger
+    from twisted.python.failure import Failure
+
+    from cartnet.replica.ports import Log, Sink
+    from cartnet.seams import Cursor
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Watcher:
+    """One watcher, and the revision that it has.
+
+    :ivar revision: ``None`` before its first event, where it came with nothing.
+    :ivar greeted: whether it has had its first event, so that its revision is one that
+        this source knows.
+    :ivar patience: while this source is behind ``revision`` and may catch up: when
+        that has taken too long.
+    """
+
+    def __init__(self, feed: Feed, sink: Sink, revision: int | None) -> None:
+        self.sink = sink
+        self.revision = revision
+        self.greeted = False
+        self.patience: IDelayedCall | None = None
+        self._feed = feed
+
+    def wake(self) -> None:
+        """The sink is writable again: send what has been merged meanwhile."""
+        self._feed.wake()
+
+    def cancel(self) -> None:
+        """Nothing is sent after this."""
+        self._feed.unsubscribe(self)
+
+
+class Feed:
+    """Tells watchers what changes, as this replica applies it.
+
+    A watcher's revision is all that is kept of it, so that what a slow one misses
+    merges by itself, and watchers of equal revisions share one query and one encoding.
+
+    :param broken: told of a failure that must not be: the replica is to stop.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        clock: IReactorTime,
+        request_timeout: float,
+        logger: Logger,
+        broken: Callable[[Failure], None],
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._request_timeout = request_timeout
+        self._logger = logger
+        self._broken = broken
+        # In the order in which they came; a dict, since sets have none.
+        self._watchers: dict[_Watcher, None] = {}
+        # What whoever has a revision lacks, while nothing is applied.
+        self._known: dict[int | None, _Lacking] = {}
+        self._due = False
+        self._in_round = False
+        self._round: Deferred[None] | None = None
+        self._rest: IDelayedCall | None = None
+        self._keepalive: IDelayedCall | None = None
+        self._stopped = False
+
+    @property
+    def watchers(self) -> int:
+        """How many watch."""
+        return len(self._watchers)
+
+    def subscribe(self, from_revision: int | None, sink: Sink) -> _Watcher:
+        """Start to tell ``sink`` what has changed since ``from_revision``."""
+        watcher = _Watcher(self, sink, from_revision)
+        if self._stopped:
+            return watcher
+        self._watchers[watcher] = None
+        if self._keepalive is None:
+            self._keepalive = self._clock.callLater(
+                WATCH_KEEPALIVE_SECONDS, self._keep_alive
+            )
+        self.wake()
+        return watcher
+
+    def unsubscribe(self, watcher: _Watcher) -> None:
+        """Forget a watcher."""
+        self._watchers.pop(watcher, None)
+        self._end_patience(watcher)
+        if not self._watchers and self._keepalive is not None:
+            self._keepalive.cancel()
+            self._keepalive = None
+
+    def applied(self) -> None:
+        """Something has been applied, which may have changed the inventory."""
+        self._known.clear()
+        self.wake()
+
+    def wake(self) -> None:
+        """Look whether anyone lacks anything, as soon as it may be."""
+        self._due = True
+        if not self._in_round and self._rest is None:
+            self._begin_round()
+
+    def stop(self) -> None:
+        """Forget all watchers; nothing is sent any more."""
+        self._stopped = True
+        for watcher in list(self._watchers):
+            self.unsubscribe(watcher)
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+        if self._round is not None:
+            self._round.cancel()
+
+    # --- Rounds ----------------------------------------------------------------------
+
+    def _begin_round(self) -> None:
+        self._rest = None
+        if self._stopped or not self._due or not self._watchers:
+            return
+        self._due = False
+        self._in_round = True
+        self._round = Deferred.fromCoroutine(self._send_changes())
+        self._round.addErrback(self._failed)
+        self._round.addCallback(self._end_round)
+
+    def _end_round(self, _: None) -> None:
+        self._round = None
+        self._in_round = False
+        if not self._stopped:
+            # Changes that come while it rests are merged.
+            self._rest = self._clock.callLater(FEED_SECONDS_MIN, self._begin_round)
+
+    async def _send_changes(self) -> None:
+        """Bring each watcher that keeps up to what this replica has applied."""
+        unknown = dict.fromkeys(
+            watcher.revision
+            for watcher in self._watchers
+            if watcher.sink.writable and watcher.revision not in self._known
+        )
+        revisions = tuple(unknown)[:FEED_REVISIONS_AT_ONCE_MAX]
+        if len(revisions) < len(unknown):
+            self._due = True
+        known = dict(self._known)
+        if revisions:
+            try:
+                known.update(await self._read(revisions))
+            except Refused as refused:
+                self._logger.info("the feed waits: {message}", message=refused.message)
+                self._due = True
+        if not self._due:
+            # Nothing has been applied meanwhile, so that it holds for the next comers.
+            self._known = known
+        for watcher in list(self._watchers):
+            lacking = known.get(watcher.revision)
+            if lacking is not None and watcher.sink.writable:
+                self._send(watcher, lacking)
+
+    async def _read(self, revisions: tuple[int | None, ...]) -> dict[Any, _Lacking]:
+        found = await self._query(revisions, stale=True)
+        ahead = tuple([have for have in revisions if found[have].behind(have)])
+        if ahead and self._log.leads:
+            # A follower may apply before its leader; what even the leader does not
+            # know once it has caught up with the log is unknown.
+            found.update(await self._query(ahead, stale=False))
+            for have in ahead:
+                found[have].final = True
+        return found
+
+    async def _query(
+        self, revisions: tuple[int | None, ...], *, stale: bool
+    ) -> dict[int | None, _Lacking]:
+        def query(cursor: Cursor) -> list[Changes]:
+            return [changes(cursor, revision) for revision in revisions]
+
+        reading = self._log.read(query, stale=stale)
+        answers = await within(self._clock, self._request_timeout, reading, _unread)
+        found = {
+            have: _Lacking(answer)
+            for have, answer in zip(revisions, answers, strict=True)
+        }
+        # Whoever has been sent any of these lacks nothing.
+        latest = answers[0].revision
+        found.setdefault(latest, _Lacking(Changes(latest, False, (), ())))
+        return found
+
+    def _send(self, watcher: _Watcher, lacking: _Lacking) -> None:
+        latest = lacking.changes.revision
+        if lacking.behind(watcher.revision) and not lacking.final:
+            if watcher.patience is None and self._log.leader is not None:
+                watcher.patience = self._clock.callLater(
+                    self._request_timeout, self.wake
+                )
+            if watcher.patience is not None and watcher.patience.active():
+                return
+        if watcher.revision == latest and watcher.greeted:
+            return
+        self._end_patience(watcher)
+        same = watcher.revision == latest
+        event = self._empty(latest) if same else lacking.event
+        watcher.revision = latest
+        watcher.greeted = True
+        watcher.sink.send(event)
+
+    def _end_patience(self, watcher: _Watcher) -> None:
+        patience, watcher.patience = watcher.patience, None
+        if patience is not None and patience.active():
+            patience.cancel()
+
+    # --- Keeping watchers company ----------------------------------------------------
+
+    def _keep_alive(self) -> None:
+        """Tell each watcher that nothing has changed, or that this is not known."""
+        self._keepalive = self._clock.callLater(
+            WATCH_KEEPALIVE_SECONDS, self._keep_alive
+        )
+        events: dict[int, bytes] = {}
+        for watcher in list(self._watchers):
+            revision = watcher.revision
+            if not watcher.greeted or not watcher.sink.writable:
+                continue
+            assert revision is not None, "the first event says which it is"
+            event = events.get(revision)
+            if event is None:
+                event = events[revision] = self._empty(revision)
+            watcher.sink.send(event)
+
+    def _empty(self, revision: int) -> bytes:
+        event: dict[str, Any] = {
+            "revision": revision,
+            "full": False,
+            "items": [],
+            "removed": [],
+        }
+        if self._log.leader is None:
+            event["stale"] = True
+        return _encode(event)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
+        self._logger.failure("the feed broke", failure)
+        self._broken(failure)
+
+
+class _Lacking:
+    """What whoever has a certain revision lacks, encoded once.
+
+    :ivar final: whether the leader says so: then a revision ahead of it is unknown.
+    """
+
+    def __init__(self, changed: Changes) -> None:
+        self.changes = changed
+        self.final = False
+
+    @cached_property
+    def event(self) -> bytes:
+        return _encode(self.changes)
+
+    def behind(self, revision: int | None) -> bool:
+        """Say whether this source has less than a watcher of ``revision``."""
+        return revision is not None and self.changes.revision < revision
+
+
+def _unread() -> Refused:
+    return Refused("unavailable", "not read in time")
