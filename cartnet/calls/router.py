@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from cartnet.calls.answering import Asked
 from cartnet.calls.catalogue_feed import CatalogueFeed
 from cartnet.calls.homes import Homes
 from cartnet.calls.pricing import PricedCart, priced
@@ -37,23 +38,6 @@ ORDER_CALLS: Final = frozenset({"list_orders", "get_order"})
 OPERATOR_CALLS: Final = frozenset(
     {"put_item", "remove_item", "update_inventory", "reset_inventory"}
 )
-
-
-class Asked:
-    """One request in hand, its arguments decoded.
-
-    :ivar deadline: by the injected clock; whatever it takes is done by then.
-    """
-
-    __slots__ = ("args", "caller", "deadline", "request")
-
-    def __init__(
-        self, request: Request, caller: Caller, args: Any, deadline: float
-    ) -> None:
-        self.request = request
-        self.caller = caller
-        self.args = args
-        self.deadline = deadline
 
 
 class Router:

@@ -232,6 +232,7 @@ class GroupClient:
             on_event,
             on_state or (lambda followed: None),
         )
+        self._watches = {one for one in self._watches if not one.stopped}
         self._watches.add(watch)
         watch.start()
         return watch

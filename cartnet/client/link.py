@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
 
-    from cartnet.client.dial import Conversation, Dial
+    from cartnet.client.dial import Dial
     from cartnet.topology.groups import Member
+    from cartnet.transport.dialing import Connection
     from cartnet.wire.replies import Reply
 
 
@@ -69,8 +70,8 @@ class Link:
         self._dial = dial
         self._clock = clock
         self._owner = owner
-        self._dialing: Deferred[Conversation] | None = None
-        self._conversation: Conversation | None = None
+        self._dialing: Deferred[Connection] | None = None
+        self._connection: Connection | None = None
         self._stopped = False
 
     @property
@@ -79,7 +80,7 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        return self._conversation is not None
+        return self._connection is not None
 
     @property
     def full(self) -> bool:
@@ -87,21 +88,21 @@ class Link:
 
     def connect(self) -> None:
         """Dial, unless connected or under way; the owner hears how it went."""
-        if self._stopped or self._conversation or self._dialing is not None:
+        if self._stopped or self._connection or self._dialing is not None:
             return
         self._dialing = dialing = self._dial(self.member, self._line, self._closed)
         dialing.addTimeout(CONNECT_SECONDS_MAX, self._clock)
         dialing.addCallbacks(self._proven, self._failed)
 
-    def _proven(self, conversation: Conversation) -> None:
+    def _proven(self, connection: Connection) -> None:
         self._dialing = None
         if self._stopped:
-            conversation.abort()
+            connection.abort()
             return
-        self._conversation = conversation
+        self._connection = connection
         self.heard_at = self._clock.seconds()
         self.probed_at = None
-        self._owner.link_proven(self, conversation.peer.leads)
+        self._owner.link_proven(self, connection.peer.leads)
 
     def _failed(self, failure: Failure) -> None:
         # Refused, unreachable, or not whom we took it for: the dialler has logged what
@@ -111,15 +112,15 @@ class Link:
 
     def send(self, request_id: int, line: bytes, attempt: Attempt) -> None:
         """Send a request; its attempt hears of the answer."""
-        assert self._conversation is not None
+        assert self._connection is not None
         assert request_id not in self.attempts
         self.attempts[request_id] = attempt
-        self._conversation.send(line)
+        self._connection.send(line)
 
     def say(self, line: bytes) -> None:
         """Send a line whose answer nobody waits for, if there is a connection."""
-        if self._conversation is not None:
-            self._conversation.send(line)
+        if self._connection is not None:
+            self._connection.send(line)
 
     def _line(self, line: bytes) -> None:
         self.heard_at = self._clock.seconds()
@@ -146,9 +147,9 @@ class Link:
 
     def drop(self) -> None:
         """Abort the connection: the member hangs, or is not needed any longer."""
-        if self._conversation is not None:
-            conversation, self._conversation = self._conversation, None
-            conversation.abort()
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.abort()
             self._lost()
 
     def stop(self) -> None:
@@ -159,8 +160,8 @@ class Link:
         self.drop()
 
     def _closed(self) -> None:
-        if self._conversation is not None:
-            self._conversation = None
+        if self._connection is not None:
+            self._connection = None
             self._lost()
 
     def _lost(self) -> None:

@@ -215,7 +215,7 @@ class Members:
         del link.feeds[request_id]
         link.probed_at = None
         if reply.ok is None:
-            return
+            return  # Not fit to answer at the moment, hence not to lead.
         pulse = msgspec.json.decode(reply.ok, type=Pulse)
         now = self._clock.seconds()
         if pulse.role == "leader":

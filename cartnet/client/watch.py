@@ -32,6 +32,8 @@ Arguments = msgspec.Struct | dict[str, Any] | msgspec.Raw | None
 class Watch:
     """One feed, followed at one member after the other until it is stopped.
 
+    :ivar stopped: nothing more will come of it.
+
     Any member serves it. Which one comes first is drawn, so that the watchers of a
     cluster spread over its members.
     """
@@ -58,7 +60,7 @@ class Watch:
         self._followed = False
         self._pause = RETRY_SECONDS_MIN
         self._timer: IDelayedCall | None = None
-        self._stopped = False
+        self.stopped = False
 
     def start(self) -> None:
         """Look for a source; :class:`~cartnet.client.group.GroupClient` calls it."""
@@ -69,7 +71,7 @@ class Watch:
         reached.addCallback(partial(self._reached, link))
 
     def _reached(self, link: Link, connected: bool) -> None:
-        if self._stopped:
+        if self.stopped:
             return
         if not connected or not link.connected:
             self._start_later()
@@ -116,7 +118,7 @@ class Watch:
     def _lost(self) -> None:
         self._link = None
         self._end_timer()
-        if self._stopped:
+        if self.stopped:
             return
         if self._followed:
             self._followed = False
@@ -136,9 +138,9 @@ class Watch:
 
     def stop(self) -> None:
         """End the feed; nothing is called after."""
-        if self._stopped:
+        if self.stopped:
             return
-        self._stopped = True
+        self.stopped = True
         self._end_timer()
         if self._link is not None:
             self._cancel()
