@@ -107,9 +107,17 @@ class StorageCase(TestCase):
     def check_threads(self) -> None:
         self.assertEqual(threading.active_count(), self.threads)
 
-    async def opened(self, machine: Till | None = None) -> tuple[Storage, Recovered]:
+    def claimed(self, machine: Till | None = None) -> Storage:
         store = storage(self.path, self.disk, machine)
+        # A test that fails leaves no thread that would keep the process alive.
+        self.addCleanup(store.crash)
+        if isinstance(machine, Holding):
+            self.addCleanup(machine.let_go.set)
         store.claim()
+        return store
+
+    async def opened(self, machine: Till | None = None) -> tuple[Storage, Recovered]:
+        store = self.claimed(machine)
         return store, await store.open()
 
     async def total(self) -> tuple[int, int]:
@@ -186,6 +194,7 @@ class ThreadedTests(StorageCase):
         """A write between two statements of a query is not seen by the second."""
         store, _ = await self.opened()
         first, reached, written = Signal(), threading.Event(), []
+        self.addCleanup(reached.set)
 
         def query(cursor: Cursor) -> tuple[tuple[int, int], tuple[int, int]]:
             before = till(cursor)
@@ -210,6 +219,7 @@ class ThreadedTests(StorageCase):
         """Its caller hears at once; the query's end troubles nobody."""
         store, _ = await self.opened()
         started, go_on = Signal(), threading.Event()
+        self.addCleanup(go_on.set)
 
         def query(cursor: Cursor) -> None:
             started()
@@ -262,16 +272,14 @@ class CloseTests(StorageCase):
 
     async def test_close_before_open(self) -> None:
         """A claimed storage that was never opened gives its lock back."""
-        store = storage(self.path, self.disk)
-        store.claim()
+        store = self.claimed()
         await store.close()
 
         self.assertEqual(await self.total(), (0, 0))
 
     async def test_close_while_opening(self) -> None:
         """A storage closed while it opens still says what it found."""
-        store = storage(self.path, self.disk)
-        store.claim()
+        store = self.claimed()
         opening = store.open()
 
         await store.close()
@@ -387,8 +395,7 @@ class CrashTests(StorageCase):
 
     async def test_a_crash_while_opening(self) -> None:
         """The file may be opened anew; the opening that was cut off is not heard."""
-        store = storage(self.path, self.disk)
-        store.claim()
+        store = self.claimed()
         heard: list[object] = []
         store.open().addBoth(heard.append)
 
@@ -399,8 +406,7 @@ class CrashTests(StorageCase):
 
     async def test_a_crash_before_opening(self) -> None:
         """Nothing opens after a crash, and the lock is free."""
-        store = storage(self.path, self.disk)
-        store.claim()
+        store = self.claimed()
         await store.crash()
 
         self.assertFalse(store.open().called)
