@@ -27,7 +27,7 @@ from cartnet.shop.commands import Decision, FinishCheckout, Take
 from cartnet.shop.machine import group_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from random import Random
 
     from twisted.internet.interfaces import IReactorTime
@@ -187,7 +187,7 @@ class Coordinator:
                 await self._survey()
             except Refused as refused:
                 self._logger.info(
-                    "cannot see {order}: {error}", order=order, error=str(refused)
+                    "cannot see {order}: {why}", order=order, why=refused.message
                 )
                 await pause(self._clock, SETTLEMENT_RETRY_SECONDS_MIN)
         settlement = self._settlements.get(order)
@@ -242,10 +242,11 @@ class Coordinator:
                 try:
                     await self._step(settlement.saga)
                 except (Refused, msgspec.MsgspecError) as error:
+                    # An answer that cannot be read comes from another version.
                     self._logger.info(
-                        "order {order} stays pending for now: {error}",
+                        "order {order} stays pending for now: {why}",
                         order=settlement.order,
-                        error=str(error),
+                        why=error.message if isinstance(error, Refused) else error,
                     )
                     await pause(self._clock, backoff.next())
         finally:

@@ -206,7 +206,7 @@ class MemoryLog:
         self.lagging = False
         self.deluded = False
         self.reads = 0
-        self.reads_refused: Refused | None = None
+        self.reads_refused: Exception | None = None
         self.calls: list[Calls | Any] = []
         self._index = 0
         self._machine = machine_for(memory.kind)

@@ -274,3 +274,25 @@ class CoordinatorTests(SynchronousTestCase):
         self.world.clock.advance(SURVEY_SECONDS)
 
         self.assertEqual(self.world.pending(), ())
+
+    def test_not_understood(self) -> None:
+        """An answer that cannot be read decides nothing; the order waits for one."""
+        self.world.inventory.garbled = True
+        waiting = self._checkout()
+        self.assertNoResult(waiting)
+        self.assertEqual(len(self.world.pending()), 1)
+
+        self.world.inventory.garbled = False
+        self.world.clock.advance(SETTLEMENT_RETRY_SECONDS_MAX)
+
+        self.assertIsInstance(self.successResultOf(waiting), Order)
+
+    def test_broken(self) -> None:
+        """A failure that must not be is reported, so that the replica stops."""
+        self.world.shard.members["s1r0"].reads_refused = ZeroDivisionError()
+
+        self.world.clock.advance(SURVEY_SECONDS)
+
+        [failure] = self.world.broken
+        self.assertIs(failure.type, ZeroDivisionError)
+        self.world.broken.clear()

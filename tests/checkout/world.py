@@ -50,12 +50,14 @@ class SlowInventory:
 
     :ivar holds: while true, calls wait for :meth:`deliver` and its like.
     :ivar down: while true, calls are refused, as without a leader.
+    :ivar garbled: while true, answers cannot be understood.
     """
 
     def __init__(self, memory: MemoryGroup) -> None:
         self.memory = memory
         self.holds = False
         self.down = False
+        self.garbled = False
         self.on_their_way: list[Asking] = []
         self.taken_count = 0
 
@@ -86,6 +88,8 @@ class SlowInventory:
         self.taken_count += 1
         answers: list[Answer] = []
         log.propose(msgspec.convert(asking.args, Take)).addCallback(answers.append)
+        if self.garbled:
+            return msgspec.Raw(b'{"type":"given"}')
         return msgspec.Raw(msgspec.json.encode(answers[0]))
 
     def deliver(self) -> None:

@@ -1,0 +1,346 @@
+"""What a shard answers: its users' accounts, sessions, carts and orders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+
+from cartnet.calls.answering import Answering, Asked
+from cartnet.calls.founding import Founding
+from cartnet.calls.logins import Logins
+from cartnet.checkout.coordinator import Coordinator, DeposedError
+from cartnet.checkout.saga import Superseded
+from cartnet.errors import Refused
+from cartnet.shop import accounts, carts, orders
+from cartnet.shop.answers import (
+    AccountCreated,
+    AccountExists,
+    Cart,
+    CheckoutBegun,
+    Frozen,
+    Order,
+    Refusal,
+)
+from cartnet.shop.commands import (
+    AddToCart,
+    BeginCheckout,
+    CreateAccount,
+    RemoveFromCart,
+    SetQuantity,
+)
+from cartnet.shop.machine import group_id
+from cartnet.shop.shard import FORMING, UserCommand, remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.logger import Logger
+    from twisted.python.failure import Failure
+
+    from cartnet.calls.passwords import Passwords
+    from cartnet.checkout.coordinator import InventoryClient
+    from cartnet.checkout.saga import Outcome
+    from cartnet.replica.ports import Caller, Log
+    from cartnet.seams import Cursor, Seams
+    from cartnet.shop.answers import Answer
+    from cartnet.wire.requests import Request
+
+ANY_ITEM: Final = "A"
+"""What the inventory is asked for to see that its leader answers; it need not exist."""
+
+
+class ShardCalls:
+    """Answers a shard's calls on one replica; on the leader, finishes checkouts.
+
+    :param inventory: how the inventory's leader is reached.
+    :param passwords: hashes for all replicas of this process.
+    :param broken: told of a failure that must not be: the replica is to stop.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        seams: Seams,
+        inventory: InventoryClient,
+        passwords: Passwords,
+        request_timeout: float,
+        logger: Logger,
+        broken: Callable[[Failure], None],
+    ) -> None:
+        self._seams = seams
+        self._log = log
+        self._inventory = inventory
+        self._coordinator = Coordinator(
+            log,
+            inventory,
+            seams.clock,
+            seams.random,
+            request_timeout,
+            logger,
+            broken,
+        )
+        self._founding = Founding(log, seams, request_timeout, logger, broken)
+        # Methods are looked up by name when a request comes, so they may refer to
+        # what is made below.
+        self._answering = Answering(
+            log,
+            seams,
+            request_timeout,
+            logger,
+            broken,
+            public={
+                "logout": lambda asked: self._logins.logout(asked),
+                "whoami": lambda asked: self._logins.whoami(asked),
+                "get_cart": self._get_cart,
+                "add_to_cart": self._add_to_cart,
+                "set_quantity": self._set_quantity,
+                "remove_from_cart": self._remove_from_cart,
+                "checkout": self._checkout,
+                "list_orders": self._list_orders,
+                "get_order": self._get_order,
+            },
+            internal={
+                "create_account": self._create_account,
+                "login": lambda asked: self._logins.login(asked),
+            },
+        )
+        self._logins = Logins(self._answering, passwords, log.group.name)
+
+    # --- The replica's side ----------------------------------------------------------
+
+    def call(self, request: Request, caller: Caller) -> Deferred[object]:
+        """Do one request; fail with :class:`~cartnet.errors.Refused`."""
+        return self._answering.answer(request, caller)
+
+    def led(self) -> None:
+        """Take up the orders that are pending."""
+        self._founding.led()
+        self._coordinator.led()
+
+    def deposed(self) -> None:
+        """Leave them to the next leader."""
+        self._founding.deposed()
+        self._coordinator.deposed()
+
+    def applied(self, index: int) -> None:
+        """Nothing waits for an index here: the coordinator knows what it finished."""
+
+    def stop(self) -> None:
+        """Stop what is under way."""
+        self.deposed()
+        self._answering.stop()
+
+    # --- Accounts --------------------------------------------------------------------
+
+    async def _create_account(self, asked: Asked) -> object:
+        username, password = asked.args.username, asked.args.password
+        key = asked.request.key
+        account = await self._answering.read_now(
+            asked, lambda cursor: accounts.find(cursor, username)
+        )
+        if account is not None:
+            same_key = key is not None and key == account.creation_key
+            exists = AccountExists(username, account.password_hash, same_key)
+            await self._recognise(asked, exists)
+        else:
+            password_hash = await self._logins.hash(asked, password)
+            answer = await self._answering.propose(
+                CreateAccount(username=username, password_hash=password_hash, key=key),
+                asked.deadline,
+            )
+            if isinstance(answer, AccountExists):
+                await self._recognise(asked, answer)
+            else:
+                assert isinstance(answer, AccountCreated)
+        return {"user": username, "shard": self._log.group.name}
+
+    async def _recognise(self, asked: Asked, exists: AccountExists) -> None:
+        """Let the account's creator find out that it succeeded; refuse all others."""
+        if not exists.same_key:
+            raise Refused("username_taken", "This username is taken: choose another.")
+        # No password is compared by way of the key: neither it nor a fast hash of it
+        # may be in the log. Its slow hash is there, and tells whether it is the same.
+        password = asked.args.password
+        if not await self._logins.verify(asked, exists.password_hash, password):
+            raise Refused(
+                "conflict",
+                "This key made the account with another password: use a new key.",
+            )
+
+    # --- Carts -----------------------------------------------------------------------
+
+    async def _get_cart(self, asked: Asked) -> object:
+        user = self._answering.user(asked)
+        return await self._answering.shown(
+            asked, lambda cursor: carts.read(cursor, user(cursor))
+        )
+
+    async def _add_to_cart(self, asked: Asked) -> object:
+        args = asked.args
+        return await self._change_cart(
+            asked,
+            AddToCart(
+                session=self._answering.session(asked),
+                key=asked.request.key,
+                item=args.item,
+                quantity=args.quantity,
+                unknown_item=args.unknown_item,
+            ),
+        )
+
+    async def _set_quantity(self, asked: Asked) -> object:
+        args = asked.args
+        return await self._change_cart(
+            asked,
+            SetQuantity(
+                session=self._answering.session(asked),
+                key=asked.request.key,
+                item=args.item,
+                quantity=args.quantity,
+                unknown_item=args.unknown_item,
+            ),
+        )
+
+    async def _remove_from_cart(self, asked: Asked) -> object:
+        return await self._change_cart(
+            asked,
+            RemoveFromCart(
+                session=self._answering.session(asked),
+                key=asked.request.key,
+                item=asked.args.item,
+            ),
+        )
+
+    async def _change_cart(self, asked: Asked, command: UserCommand) -> Cart:
+        answer = await self._propose_thawed(asked, command)
+        assert isinstance(answer, Cart)
+        return answer
+
+    async def _propose_thawed(self, asked: Asked, command: UserCommand) -> Answer:
+        """Propose a user's command, again each time the checkout in its way has ended.
+
+        A proposal that met a frozen cart did nothing and is not remembered, so that
+        who waits in vain is told ``unavailable``: certainly not done.
+        """
+        while True:
+            answer = await self._answering.propose(command, asked.deadline)
+            if not isinstance(answer, Frozen):
+                return answer
+            try:
+                ended = self._coordinator.ended(answer.order)
+                await self._answering.until(asked.deadline, ended, _frozen)
+            except DeposedError:
+                raise self._not_leader() from None
+            if self._seams.clock.seconds() >= asked.deadline:
+                raise _frozen()
+
+    def _not_leader(self) -> Refused:
+        leader = self._log.leader
+        address = None
+        if leader is not None and leader != self._log.name:
+            address = self._log.group.member(leader).address
+        return Refused(
+            "not_leader", "this replica leads no longer", {"leader": address}
+        )
+
+    # --- Orders ----------------------------------------------------------------------
+
+    async def _checkout(self, asked: Asked) -> object:
+        command = BeginCheckout(
+            session=self._answering.session(asked),
+            key=asked.request.key,
+            expected_total=asked.args.expected_total,
+        )
+        answer: Answer | Outcome | None = await self._recall(asked, command)
+        if answer is None:
+            # A checkout that cannot be decided soon is better not begun (L5).
+            await self._reach_inventory(asked)
+            answer = await self._propose_thawed(asked, command)
+        if isinstance(answer, CheckoutBegun):
+            answer = await self._outcome(asked, answer)
+        if isinstance(answer, Superseded):
+            # Another leader has finished it, and under its key the log says how.
+            answer = await self._recall(asked, command)
+        if isinstance(answer, Refusal):
+            answer.raise_()
+        if not isinstance(answer, Order):
+            raise _undecided()
+        return answer
+
+    async def _recall(self, asked: Asked, command: BeginCheckout) -> Answer | None:
+        """Return what the command's key came to before, if anything."""
+        now = int(self._seams.wall())
+
+        def query(cursor: Cursor) -> Answer | None:
+            answer = remembered(cursor, command, now)
+            if answer is None and group_id(cursor) is None:
+                return FORMING
+            return answer
+
+        answer = await self._answering.read_now(asked, query)
+        if isinstance(answer, Refusal):
+            answer.raise_()
+        return answer
+
+    async def _reach_inventory(self, asked: Asked) -> None:
+        reached = Deferred.fromCoroutine(
+            self._inventory.call(
+                "find_item", {"item": ANY_ITEM}, resend=True, deadline=asked.deadline
+            )
+        )
+        try:
+            await self._answering.until(asked.deadline, reached, _no_inventory)
+        except Refused:
+            # Whatever the reason, nothing was begun.
+            raise _no_inventory() from None
+
+    async def _outcome(self, asked: Asked, begun: CheckoutBegun) -> Outcome:
+        settled = self._coordinator.settle(begun)
+        try:
+            return await self._answering.until(asked.deadline, settled, _undecided)
+        except DeposedError:
+            # The next leader finishes it.
+            raise _undecided() from None
+
+    async def _list_orders(self, asked: Asked) -> object:
+        user, args = self._answering.user(asked), asked.args
+        return await self._answering.shown(
+            asked,
+            lambda cursor: orders.listing(
+                cursor, user(cursor), args.limit, args.before
+            ),
+        )
+
+    async def _get_order(self, asked: Asked) -> object:
+        user, order = self._answering.user(asked), asked.args.order
+
+        def query(cursor: Cursor) -> Order:
+            found = orders.find(cursor, user(cursor), order)
+            if found is None:
+                raise Refused("not_found", "There is no such order of yours.")
+            return found
+
+        return await self._answering.shown(asked, query)
+
+
+def _frozen() -> Refused:
+    return Refused(
+        "unavailable",
+        "a checkout of this cart is not decided yet: nothing was done, try again",
+    )
+
+
+def _no_inventory() -> Refused:
+    return Refused(
+        "unavailable",
+        "the inventory does not answer: nothing was done, check out again later",
+    )
+
+
+def _undecided() -> Refused:
+    return Refused(
+        "timeout",
+        "the checkout is not decided yet, and will be without your help: asking again"
+        " with the same key finds out",
+    )
