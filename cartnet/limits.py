@@ -63,6 +63,13 @@ REQUESTS_PER_CONNECTION_MAX: Final = 1_024
 REQUESTS_PER_REPLICA_MAX: Final = 8_192
 """More in flight in one replica are ``overloaded``."""
 
+CLOSE_SECONDS_MAX: Final = 1.0
+"""A connection that is to close and does not take what is left is cut off."""
+
+REFUSALS_REMEMBERED_MAX: Final = 1_000
+"""Of so many who were turned away the last reason is known, so that it is logged once;
+the oldest are forgotten first."""
+
 SEND_BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024
 """A client that lets more pile up unread is closed; a peer's messages are dropped."""
 
@@ -169,6 +176,9 @@ CONNECT_SECONDS_MAX: Final = 1.0
 
 HAND_OVER_SECONDS_MAX: Final = 0.5
 """A leader that stops waits no longer for another to take its office over."""
+
+DRAIN_SECONDS_MAX: Final = 3.5
+"""How long a clean stop waits for the answers to requests in hand."""
 
 STOP_SECONDS_MAX: Final = 5.0
 """A clean stop takes no longer; what is unfinished then is cut off."""

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import Factory
+from typing_extensions import override
 
 from cartnet.limits import (
     ANSWER_BACKSTOP_SECONDS,
     CONNECTIONS_MAX,
     CONNECTIONS_PER_ADDRESS_MAX,
     LISTENER_SWEEP_SECONDS,
+    REFUSALS_REMEMBERED_MAX,
     REQUESTS_PER_REPLICA_MAX,
 )
 from cartnet.replica.conversation import Conversation
 from cartnet.topology.address import is_loopback
+from cartnet.wire.shown import one_line
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall
@@ -57,7 +60,7 @@ class Listener:
     """All connections to one replica's port.
 
     :ivar factory: what the port's endpoint is given.
-    :ivar in_flight: requests that were not answered yet.
+    :ivar in_flight: requests that the host was given and is not done with.
     :ivar draining: no new requests are taken from outside the cluster.
     """
 
@@ -75,7 +78,11 @@ class Listener:
         self.answer_seconds_max = request_timeout + ANSWER_BACKSTOP_SECONDS
         self.in_flight = 0
         self.draining = False
+        # In the order they came, which is that in which they are ended.
         self._connections: dict[Conversation, str] = {}
+        self._peers: dict[str, Conversation] = {}
+        self._refusals: dict[str, str] = {}
+        self._aborted = False
         self._per_address: dict[str, int] = {}
         self._drained: list[Deferred[None]] = []
         self._ended: list[Deferred[None]] = []
@@ -93,11 +100,13 @@ class Listener:
 
     def admit(self, address: IAddress) -> Conversation | None:
         """Make the protocol of a new connection, unless there are too many."""
-        host = getattr(address, "host", "local socket")
+        if self._aborted:
+            return None
+        host = str(getattr(address, "host", "local socket"))
         count = self._per_address.get(host, 0)
         crowded = count >= CONNECTIONS_PER_ADDRESS_MAX and not is_loopback(host)
         if crowded or len(self._connections) >= CONNECTIONS_MAX:
-            self.log.warn("too many connections: one more from {host}", host=host)
+            self.refused(host, "there are too many connections already")
             return None
         self._per_address[host] = count + 1
         conversation = Conversation(self, host)
@@ -109,6 +118,9 @@ class Listener:
     def left(self, conversation: Conversation) -> None:
         """A connection has ended."""
         host = self._connections.pop(conversation)
+        peer = conversation.peer
+        if peer is not None and self._peers.get(peer) is conversation:
+            del self._peers[peer]
         self._per_address[host] -= 1
         if not self._per_address[host]:
             del self._per_address[host]
@@ -118,9 +130,30 @@ class Listener:
             for waiting in ended:
                 waiting.callback(None)
 
-    def answered(self, count: int = 1) -> None:
-        """Requests have their answers, or nobody who waits for them any more."""
-        self.in_flight -= count
+    def peer_proven(self, conversation: Conversation, identity: Identity) -> None:
+        """A member has proved itself: what it said before it dialled again is old."""
+        former = self._peers.get(identity.replica)
+        self._peers[identity.replica] = conversation
+        if former is not None:
+            former.abort()
+        self._refusals.pop(identity.replica, None)
+        self.host.peer_connected(identity)
+
+    def refused(self, who: str, reason: str) -> None:
+        """Log that ``who`` was turned away, unless that was the last word of it."""
+        if self._refusals.get(who) == reason:
+            return
+        self._refusals.pop(who, None)
+        if len(self._refusals) >= REFUSALS_REMEMBERED_MAX:
+            del self._refusals[next(iter(self._refusals))]
+        self._refusals[who] = reason
+        self.log.warn(
+            "turned {who} away: {reason}", who=one_line(who), reason=one_line(reason)
+        )
+
+    def answered(self) -> None:
+        """The host is done with a request, whoever still waits for the answer."""
+        self.in_flight -= 1
         if not self.in_flight:
             drained, self._drained = self._drained, []
             for waiting in drained:
@@ -136,7 +169,10 @@ class Listener:
         return waiting
 
     def close(self) -> Deferred[None]:
-        """Close every connection once what was written to it has left."""
+        """Close every connection once what was written to it has left.
+
+        One that does not take it is cut off after ``CLOSE_SECONDS_MAX``.
+        """
         if not self._connections:
             return succeed(None)
         waiting: Deferred[None] = Deferred()
@@ -146,7 +182,8 @@ class Listener:
         return waiting
 
     def abort(self) -> None:
-        """Cut every connection, as the end of a process does."""
+        """Cut every connection, as the end of a process does; take no more."""
+        self._aborted = True
         self._stop_sweeping()
         for conversation in list(self._connections):
             conversation.abort()
@@ -170,5 +207,6 @@ class _Factory(Factory):
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
 
-    def buildProtocol(self, addr: Any) -> Conversation | None:  # noqa: N802 # Twisted's
+    @override
+    def buildProtocol(self, addr: Any) -> Conversation | None:
         return self._listener.admit(addr)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet import error
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from cartnet.limits import (
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from cartnet.seams import Seams
     from cartnet.topology.groups import Group, Member
     from cartnet.wire.hello import Identity
+
+
+_ABSENT: Final = (error.ConnectionRefusedError, error.ConnectionClosed, HelloRefused)
+"""What a member says of itself by failing so; a hang or a cut says nothing of it."""
 
 
 class PeerEvents(Protocol):
@@ -117,6 +122,7 @@ class _Peer:
         self._seams = seams
         self._log = log
         self._dialling: Deferred[Connection] | None = None
+        self._handshake: Handshake | None = None
         self._again: IDelayedCall | None = None
         self._seconds = RECONNECT_SECONDS_MIN
         self._just_lost = False
@@ -129,7 +135,7 @@ class _Peer:
             return
         self._stop_waiting()
         events, name = self._events, self._member.name
-        handshake = Handshake(
+        self._handshake = handshake = Handshake(
             "dialer",
             events.identity,
             self._seams.token_bytes(CHALLENGE_BYTES).hex(),
@@ -182,7 +188,9 @@ class _Peer:
         if failure.check(HelloRefused):
             self._seconds = RECONNECT_SECONDS_MAX
             self._note_refusal(str(failure.value))
-        elif failure.check(CancelledError) is None and just_lost:
+        met = self._handshake.peer if self._handshake is not None else None
+        leads = met is not None and met.leads
+        if just_lost and not leads and failure.check(*_ABSENT):
             self._events.peer_absent(self._member.name)
         self._wait()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from twisted.internet import error
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -16,6 +16,8 @@ from zope.interface import implementer
 from cartnet.limits import HELLO_SECONDS_MAX, LINE_BYTES_MAX
 from cartnet.wire.framing import LineSplitter, LineTooLong
 from cartnet.wire.hello import Handshake, HelloRefused, Identity
+from cartnet.wire.replies import BadReply, decode_reply
+from cartnet.wire.shown import one_line
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import (
@@ -23,17 +25,6 @@ if TYPE_CHECKING:
         IReactorTime,
         IStreamClientEndpoint,
     )
-
-
-class _ErrorBody(msgspec.Struct):
-    message: str
-
-
-class _ErrorLine(msgspec.Struct):
-    error: _ErrorBody
-
-
-_decode_error = msgspec.json.Decoder(_ErrorLine).decode
 
 
 @implementer(IPushProducer)
@@ -91,33 +82,41 @@ class Connection(Protocol):
     def abort(self) -> None:
         """Close at once; nothing more is heard of it."""
         self._end()
-        if self.transport is not None:
+        if self.connected:
             self._stream.abortConnection()
 
     def close(self) -> None:
         """Close once all is sent; nothing more is heard of it."""
         self._end()
-        if self.transport is not None:
+        if self.connected:
+            # A paused producer would be asked for more instead of the stream's end.
+            self._stream.unregisterProducer()
             self._stream.loseConnection()
 
     # --- what the network does -------------------------------------------------------
 
     @override
     def connectionMade(self) -> None:
-        self._stream.setTcpNoDelay(True)
+        if ITCPTransport.providedBy(self.transport):
+            self._stream.setTcpNoDelay(True)
+            # Proven connections may be silent for long; a dead host must not last.
+            self._stream.setTcpKeepAlive(True)
         self._stream.registerProducer(self, True)
-        self._too_late = self._clock.callLater(
-            HELLO_SECONDS_MAX, self._refused, "no answer to the hello"
-        )
+        self._too_late = self._clock.callLater(HELLO_SECONDS_MAX, self._hangs)
         self.send(self._handshake.start())
 
     @override
     def dataReceived(self, data: bytes) -> None:
+        if self._ended:
+            return
         try:
             lines = self._splitter.feed(data)
-        except LineTooLong as error:
-            lines = error.lines
+        except LineTooLong as too_long:
+            lines = too_long.lines
             self._stream.abortConnection()
+        self._take(lines)
+
+    def _take(self, lines: list[bytes]) -> None:
         for line in lines:
             if self._ended:
                 return
@@ -127,13 +126,10 @@ class Connection(Protocol):
                 self._shake(line)
 
     def _shake(self, line: bytes) -> None:
-        if line.startswith(b'{"id":null,"error":'):
-            self._refused(_decode_error(line).error.message)
-            return
         try:
             answer = self._handshake.receive(line)
         except HelloRefused as refused:
-            self._refused(str(refused))
+            self._give_up(_said_by_the_other(line) or refused)
             return
         if answer is not None:
             self.send(answer)
@@ -143,9 +139,12 @@ class Connection(Protocol):
             self._cancel_too_late()
             self._proven.callback(self)
 
-    def _refused(self, reason: str) -> None:
+    def _hangs(self) -> None:
+        self._give_up(error.TimeoutError(string="no answer to the hello"))
+
+    def _give_up(self, why: Exception) -> None:
         self.abort()
-        self._fail(Failure(HelloRefused(reason)))
+        self._fail(Failure(why))
 
     @override
     def connectionLost(self, reason: Failure | None = None) -> None:
@@ -183,6 +182,17 @@ class Connection(Protocol):
         """The connection is gone; :meth:`connectionLost` follows."""
 
 
+def _said_by_the_other(line: bytes) -> HelloRefused | None:
+    """Why the other side has refused, if that is what the line says."""
+    try:
+        refused = decode_reply(line).error
+    except BadReply:
+        return None
+    if refused is None:
+        return None
+    return HelloRefused(f"it says: {one_line(refused.message)}")
+
+
 def dial(
     endpoint: IStreamClientEndpoint,
     handshake: Handshake,
@@ -192,8 +202,8 @@ def dial(
 ) -> Deferred[Connection]:
     """Connect and shake hands; cancelling gives the attempt up.
 
-    Fails with what the network said, or with
-    :class:`~cartnet.wire.hello.HelloRefused`.
+    Fails with what the network said (``TimeoutError`` where the other side hangs), or
+    with :class:`~cartnet.wire.hello.HelloRefused`.
     """
 
     def give_up(_: object) -> None:

@@ -18,18 +18,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 from typing import Annotated, Final, Literal
 
 import msgspec
 
+from cartnet.limits import HELLO_FOUNDERS_MAX, HELLO_STRING_CHARACTERS_MAX
+from cartnet.wire.shown import one_line, shown
+
 VERSION: Final = 1
 """Raised when two releases could no longer understand each other's messages."""
 
-HELLO_START: Final = b'{"hello":'
-"""How a hello line begins, which tells it from a client's request."""
+_HELLO: Final = re.compile(rb'\s*\{\s*"hello"\s*:')
 
-Name = Annotated[str, msgspec.Meta(max_length=128)]
+Name = Annotated[str, msgspec.Meta(max_length=HELLO_STRING_CHARACTERS_MAX)]
+Founders = Annotated[dict[Name, Name], msgspec.Meta(max_length=HELLO_FOUNDERS_MAX)]
 Purpose = Literal["peer", "client"]
 Side = Literal["dialer", "listener"]
 
@@ -56,7 +60,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: Name = ""
     incarnation: Name = ""
     file: Name | None = None
-    founders: dict[Name, Name] = msgspec.field(default_factory=dict)
+    founders: Founders = msgspec.field(default_factory=dict)
     group_id: Name | None = None
     leads: bool = False
 
@@ -67,11 +71,16 @@ class _Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
 
 
+class _Version(msgspec.Struct, frozen=True):
+    version: int
+
+
 class _Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proof: Name
 
 
 _decode_hello = msgspec.json.Decoder(_Hello).decode
+_decode_version = msgspec.json.Decoder(_Version).decode
 _decode_proof = msgspec.json.Decoder(_Proof).decode
 
 
@@ -123,8 +132,9 @@ class Handshake:
             if self.peer is None:
                 return self._take_hello(line)
             return self._take_proof(line)
-        except msgspec.MsgspecError:
-            raise HelloRefused("what came instead of a hello is none") from None
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            wanted = "a hello" if self.peer is None else "a proof"
+            raise HelloRefused(f"{shown(line)} came instead of {wanted}") from None
 
     def _say_hello(self) -> bytes:
         hello = _Hello(self._identity(), self._challenge, VERSION)
@@ -132,13 +142,16 @@ class Handshake:
         return line
 
     def _take_hello(self, line: bytes) -> bytes:
-        hello = _decode_hello(line)
-        mine = self._identity()
-        theirs = hello.hello
-        if hello.version != VERSION:
-            raise HelloRefused(f"protocol version {hello.version}, here {VERSION}")
-        if theirs.cluster != mine.cluster:
-            raise HelloRefused(f"cluster {theirs.cluster!r}, here {mine.cluster!r}")
+        # Of another version nothing else may be readable.
+        version = _decode_version(line).version
+        if version != VERSION:
+            raise HelloRefused(f"protocol version {shown(version)}, here {VERSION}")
+        theirs = _decode_hello(line).hello
+        cluster = self._identity().cluster
+        if theirs.cluster != cluster:
+            raise HelloRefused(
+                f"cluster {shown(theirs.cluster)}, here {shown(cluster)}"
+            )
         reason = self._check(theirs)
         if reason is not None:
             raise HelloRefused(reason)
@@ -168,21 +181,30 @@ class Handshake:
 _SIDES: Final[tuple[Side, ...]] = ("dialer", "listener")
 
 
+def is_hello(line: bytes) -> bool:
+    """Whether a connection's first line begins a handshake, not a client's requests."""
+    return _HELLO.match(line) is not None
+
+
 def peer_mismatch(mine: Identity, theirs: Identity, name: str | None) -> str | None:
     """Say why two replicas cannot be members of one group, None if they can.
 
     :param name: who was dialled, None where any member may call.
     """
+    theirs_shown = one_line(theirs.replica)
     if theirs.group != mine.group:
-        return f"group {theirs.group!r}, here {mine.group!r}"
+        return f"group {shown(theirs.group)}, here {shown(mine.group)}"
     if name is not None and theirs.replica != name:
-        return f"{theirs.replica} answers at the address of {name}"
+        return f"{theirs_shown} answers at the address of {name}"
     if theirs.replica == mine.replica:
         return f"{mine.replica} runs elsewhere too"
     if theirs.members != mine.members:
-        return f"{theirs.replica} has other members of group {mine.group} configured"
+        return (
+            f"{theirs_shown} has other members of group {mine.group} configured:"
+            f" their hash is {shown(theirs.members)}, here {shown(mine.members)}"
+        )
     if mine.group_id and theirs.group_id and theirs.group_id != mine.group_id:
-        return f"group id {theirs.group_id}, here {mine.group_id}"
+        return f"group id {shown(theirs.group_id)}, here {shown(mine.group_id)}"
     if mine.founders and theirs.founders and theirs.founders != mine.founders:
-        return f"{theirs.replica} was formed with other files of group {mine.group}"
+        return f"{theirs_shown} was formed with other files of group {mine.group}"
     return None
