@@ -17,7 +17,7 @@ from cartnet.admin.holder import holder
 from cartnet.admin.protocol import AdminFactory
 from cartnet.errors import Refused
 from cartnet.limits import LEADER_POLL_SECONDS
-from cartnet.observability.terminal import complain, say
+from cartnet.observability.terminal import complain, give_up, say
 from cartnet.storage.owner import StartError
 from cartnet.supervisor.in_process import InProcess
 from cartnet.supervisor.lifeline import report_started
@@ -77,7 +77,7 @@ class Process(Service):
             admin_note = self._listen_admin()
         except StartError as error:
             self._log.error("{error}", error=error)
-            raise SystemExit(f"cartnet: {error}") from None
+            give_up(str(error))
         self._greet(admin_note)
         started = Deferred.fromCoroutine(self._start())
         started.addErrback(self._did_not_start)

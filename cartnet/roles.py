@@ -169,14 +169,16 @@ class Replicas:
             seams.token_bytes,
         )
         clients = group_clients(configuration, seams, name)
+        catalogue = Catalogue(clients[configuration.topology.inventory.name])
         replica = Replica(
             membership,
             seams,
             storage,
-            partial(self._calls, group, clients, log),
+            partial(self._calls, group, clients, catalogue, log),
             partial(self._supervise, name),
             log,
             clients=tuple(clients.values()),
+            started=catalogue.start if group.kind == "balancer" else None,
         )
         return replica
 
@@ -190,6 +192,7 @@ class Replicas:
         self,
         group: Group,
         clients: Mapping[str, GroupClient],
+        catalogue: Catalogue,
         log: Logger,
         replicated: Log,
         broken: Callable[[Failure], None],
@@ -199,8 +202,6 @@ class Replicas:
         topology, timeout = configuration.topology, configuration.timing.request_timeout
         match group.kind:
             case "balancer":
-                catalogue = Catalogue(clients[topology.inventory.name])
-                catalogue.start()
                 located = located_by(replicated)
                 router = Router(topology, clients, catalogue, seams, timeout, located)
                 shards = [shard.name for shard in topology.shards]

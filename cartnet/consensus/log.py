@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import islice
 
 from cartnet.consensus.messages import Entry
 from cartnet.limits import CACHE_BYTES_MAX, CACHE_ENTRIES_MAX
@@ -116,7 +115,7 @@ class Log:
             return None
         taken: list[Entry] = []
         room = bytes_max
-        for entry in islice(self._cache, start, start + entries_max):
+        for entry in self._cache[start : start + entries_max]:
             room -= size(entry)
             if room < 0 and taken:
                 break

@@ -19,9 +19,9 @@ from cartnet.consensus.log import Log as RaftLog
 from cartnet.consensus.raft import Raft
 from cartnet.errors import Refused
 from cartnet.limits import (
+    DRAIN_SECONDS_MAX,
     HAND_OVER_SECONDS_MAX,
     PROPOSAL_BYTES_MAX,
-    STOP_SECONDS_MAX,
     TICK_SECONDS,
 )
 from cartnet.replica.driver import Driver
@@ -101,11 +101,13 @@ class Replica:
         supervise: Callable[[Supervise], Deferred[object]],
         log: Logger,
         clients: tuple[GroupClient, ...] = (),
+        started: Callable[[], None] | None = None,
     ) -> None:
         """
         :param make_calls: makes what this kind of group answers.
         :param supervise: does what another process asks of this one's supervisor.
         :param clients: how it reaches other groups; they end with it.
+        :param started: called once it takes part.
         """
         self.membership = membership
         self.name = membership.name
@@ -116,6 +118,7 @@ class Replica:
         self._supervise = supervise
         self._log = log
         self._clients = clients
+        self._started = started
         self._incarnation = seams.token_bytes(8).hex()
         self._log_time = LogTime(seams.clock, seams.wall, log)
         self._port: IListeningPort | None = None
@@ -207,6 +210,8 @@ class Replica:
         self._peers.start()
         self._ticking.start(TICK_SECONDS, now=False).addErrback(self.failed_by)
         self._found()
+        if self._started is not None:
+            self._started()
 
     def crash(self) -> Deferred[None]:
         """End as by SIGKILL: no farewell, no reply, no write after this returns."""
@@ -227,7 +232,7 @@ class Replica:
 
     async def _stop(self) -> None:
         drained = self.drain()
-        drained.addTimeout(STOP_SECONDS_MAX / 2, self._seams.clock)
+        drained.addTimeout(DRAIN_SECONDS_MAX, self._seams.clock)
         drained.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
         await drained
         await self._hand_over_before_stop()

@@ -45,6 +45,9 @@ class HostedReplica(Protocol):
         called on a replica that is merely claimed, that is starting, or that failed.
         """
 
+    def drain(self) -> Deferred[None]:
+        """Take no new requests from outside; fire when those in hand are answered."""
+
     def stop(self) -> Deferred[None]:
         """End in order; nothing acknowledged or in hand is lost."""
 

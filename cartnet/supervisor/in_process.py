@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
 from cartnet.errors import Refused
-from cartnet.limits import STOP_SECONDS_MAX, SUPERVISE_REPLY_SECONDS
+from cartnet.limits import DRAIN_SECONDS_MAX, STOP_SECONDS_MAX, SUPERVISE_REPLY_SECONDS
 from cartnet.replica.status import Status, not_alive
 from cartnet.supervisor.hosting import HostedReplica, observe, require_hosted
 
@@ -108,6 +109,12 @@ class InProcess:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        # A request in one replica's hand may need all the others: none stops before.
+        living = [p.replica for p in self._places.values() if p.replica is not None]
+        drained = DeferredList([replica.drain() for replica in living])
+        drained.addTimeout(DRAIN_SECONDS_MAX, self._clock)
+        drained.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
+        await drained
         stopped = [self._stop_one(n, place) for n, place in self._places.items()]
         await DeferredList([Deferred.fromCoroutine(each) for each in stopped])
 

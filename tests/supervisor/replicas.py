@@ -63,6 +63,9 @@ class SmallReplica:
         self._did("crashed")
         return self.world.ended(self.name)
 
+    def drain(self) -> Deferred[None]:
+        return succeed(None)
+
     def stop(self) -> Deferred[None]:
         self._did("stopped")
         return self.world.ended(self.name)
