@@ -105,6 +105,7 @@ class ShardModel(RuleBasedStateMachine):
         self.group = shard()
         self.users = {"ada": UserModel(), "bob": UserModel()}
         self.begun: list[tuple[str, CheckoutBegun]] = []
+        self.sent: list[tuple[str, UserCommand]] = []
         for username in self.users:
             self.group.log_in(username)
             self._log_in(username)
@@ -162,7 +163,7 @@ class ShardModel(RuleBasedStateMachine):
         """Finish any order that was ever begun, perhaps again."""
         if not self.begun:
             return
-        username, begun = self.begun[choice % len(self.begun)]
+        username, begun = self.begun[-1 - choice % len(self.begun)]
         lines = tuple(
             OrderLine(line.item, f"Item {line.item}", line.quantity, 7)
             for line in begun.lines
@@ -184,7 +185,18 @@ class ShardModel(RuleBasedStateMachine):
 
         assert answer == expected
 
+    @rule(choice=st.integers(0, 1000))
+    def repeat(self, choice: int) -> None:
+        """Send again what was sent lately, as a caller does who lost the answer."""
+        if not self.sent:
+            return
+        username, command = self.sent[-1 - choice % min(len(self.sent), 4)]
+        answer = self._do(username, command)
+        if isinstance(answer, CheckoutBegun):
+            self.begun.append((username, answer))
+
     def _do(self, username: str, command: UserCommand) -> Answer:
+        self.sent.append((username, command))
         expected = self._expect(self.users[username], command)
         answer = self.group.do(command)
         assert answer == expected, (answer, expected)
@@ -305,5 +317,5 @@ class ShardModelTests(SynchronousTestCase):
         """Every answer and read is the model's; a second replica is equal (S4, S6)."""
         run_state_machine_as_test(
             ShardModel,
-            settings=settings(max_examples=60, stateful_step_count=40, deadline=None),
+            settings=settings(max_examples=100, stateful_step_count=40, deadline=None),
         )
