@@ -170,6 +170,9 @@ APPLY_ENTRIES_MAX: Final = 2_048
 APPLY_BYTES_MAX: Final = 4 * 1024 * 1024
 """Committed entries applied in one transaction; the rest go into the next."""
 
+LAG_NOTED_ENTRIES: Final = 100
+"""A follower that is this far behind is worth a line in the leader's log."""
+
 RECONNECT_SECONDS_MIN: Final = 0.02
 RECONNECT_SECONDS_MAX: Final = 0.5
 CONNECT_SECONDS_MAX: Final = 1.0

@@ -47,6 +47,9 @@ class Surroundings(Protocol):
     def applied(self, index: int) -> None:
         """The state machine has reached ``index``."""
 
+    def standing(self, raft: Raft) -> None:
+        """The term, this replica's role or the leader that it knows has changed."""
+
     def may_serve(self, may: bool) -> None:
         """This replica leads and has applied an entry of its term, or no longer."""
 
@@ -80,6 +83,7 @@ class Driver:
         self._reads = Reads(clock, request_timeout)
         self._drain_soon: IDelayedCall | None = None
         self._may_serve = False
+        self._standing = (raft.term, type(raft.role), raft.leader)
         self._stopped = False
         self.messages_dropped = 0
 
@@ -239,6 +243,10 @@ class Driver:
 
     def _notice_office(self) -> None:
         """Tell the replica, and those who wait, that an office was won or lost."""
+        standing = (self.raft.term, type(self.raft.role), self.raft.leader)
+        if standing != self._standing:
+            self._standing = standing
+            self._surroundings.standing(self.raft)
         if not self.raft.leads:
             self._proposals.refuse_waiting(self._surroundings.not_leader)
             self._reads.refuse_unconfirmed(self._surroundings.not_leader)

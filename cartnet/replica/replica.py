@@ -21,6 +21,7 @@ from cartnet.errors import Refused
 from cartnet.limits import (
     DRAIN_SECONDS_MAX,
     HAND_OVER_SECONDS_MAX,
+    LAG_NOTED_ENTRIES,
     PROPOSAL_BYTES_MAX,
     TICK_SECONDS,
 )
@@ -127,6 +128,7 @@ class Replica:
         self._group_id: str | None = None
         self._ended = False
         self._deposed: Deferred[None] | None = None
+        self._behind: set[str] = set()
         self._ticking = LoopingCall.withCount(self._tick)
         self._ticking.clock = seams.clock
         self._calls = make_calls(self, self.failed_by)
@@ -215,9 +217,10 @@ class Replica:
 
     def crash(self) -> Deferred[None]:
         """End as by SIGKILL: no farewell, no reply, no write after this returns."""
-        self._end()
+        # Connections first: what ends below must not be able to say so.
         self._listener.abort()
         self._peers.abort()
+        self._end()
         return DeferredList([self._close_port(), self._storage.crash()]).addCallback(
             lambda _: None
         )
@@ -277,6 +280,17 @@ class Replica:
     def _tick(self, count: int) -> None:
         assert self._driver is not None
         self._driver.tick(count)
+        for lag in self._lags(self._driver.raft):
+            self._note_lag(lag)
+
+    def _note_lag(self, lag: Lag) -> None:
+        """Log when a follower has fallen behind, and when it has caught up."""
+        if lag.name not in self._behind and lag.lag >= LAG_NOTED_ENTRIES:
+            self._behind.add(lag.name)
+            self._log.info("{name} is {lag} entries behind", name=lag.name, lag=lag.lag)
+        elif lag.name in self._behind and lag.lag < LAG_NOTED_ENTRIES // 2:
+            self._behind.discard(lag.name)
+            self._log.info("{name} has caught up", name=lag.name)
 
     # --- the log, as its calls see it (ports.Log) -----------------------------------
 
@@ -316,6 +330,18 @@ class Replica:
 
     def applied(self, index: int) -> None:
         self._calls.applied(index)
+
+    def standing(self, raft: Raft) -> None:
+        match raft.role:
+            case PreCandidate():
+                self._log.info("hears no leader and asks whether it could win")
+            case Candidate():
+                self._log.info("stands for election")
+            case Follower(leader=str(leader)):
+                self._log.info("follows {leader}", leader=leader)
+            case _:
+                pass  # A leader says so once it may serve.
+        self._behind.clear()
 
     def may_serve(self, may: bool) -> None:
         if may:
