@@ -85,7 +85,7 @@ class Peers:
 
     def _encoded(self, message: PeerMessage) -> bytes:
         """Encode once what goes to several."""
-        if self._last[0] != message:
+        if self._last[0] is not message:
             self._last = (message, encode_message(message))
         return self._last[1]
 
