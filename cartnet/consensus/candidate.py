@@ -37,6 +37,9 @@ class _Campaign:
     def has_majority(self) -> bool:
         return len(self.granted) >= majority(len(self.raft.voters))
 
+    def put_off(self, sender: str, asked: PreVote) -> None:
+        raise AssertionError("a campaign has no lease")
+
     def voted(self) -> None:
         """A vote for another, of a term that this campaign is not in any more."""
         self.raft.become_follower(leader=None)

@@ -16,6 +16,7 @@ from cartnet.consensus.messages import (
     RequestVoteReply,
     TimeoutNow,
 )
+from cartnet.consensus.voting import consider_pre_vote
 
 if TYPE_CHECKING:
     from cartnet.consensus.raft import Raft
@@ -34,6 +35,7 @@ class Follower:
         self.leader = leader
         self.ticks_waited = 0
         self.ticks_allowed = ticks_allowed
+        self._put_off: dict[str, PreVote] = {}
 
     @property
     def in_lease(self) -> bool:
@@ -50,6 +52,10 @@ class Follower:
         self.ticks_allowed = self.raft.preference.election_ticks()
         self.raft.become_pre_candidate()
 
+    def put_off(self, sender: str, asked: PreVote) -> None:
+        """Only the lease stands against this pre-vote: it may end soon."""
+        self._put_off[sender] = asked
+
     def voted(self) -> None:
         """Whoever got our vote gets the time to win."""
         self._wait_again()
@@ -65,6 +71,10 @@ class Follower:
             self.leader = None
             self.ticks_waited = 0
             self.ticks_allowed = self.raft.preference.crash_ticks(without=leader)
+            # Who noticed the crash first has asked already, and would ask again only
+            # after this replica's own turn.
+            for sender, asked in self._put_off.items():
+                consider_pre_vote(self.raft, sender, asked)
             if self.ticks_allowed == 0:
                 self._campaign()
 
@@ -99,6 +109,7 @@ class Follower:
         assert self.leader in (None, leader), "a term has one leader"
         if self.leader is None:
             self.leader = leader
+        self._put_off.clear()
         self._wait_again()
 
     def _wait_again(self) -> None:

@@ -112,6 +112,9 @@ class Leader:
             if target is not None:
                 self.hand_over(target)
 
+    def put_off(self, sender: str, asked: PreVote) -> None:
+        """Who asks cannot hear this leader, or not yet: heartbeats will tell."""
+
     def voted(self) -> None:
         raise AssertionError("a leader has its own vote")
 

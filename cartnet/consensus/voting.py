@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 def consider_pre_vote(raft: Raft, sender: str, asked: PreVote) -> None:
     """Say whether ``sender`` could have our vote; nothing changes by it (9.6)."""
-    granted = (
+    grantable = (
         raft.admitted
         and asked.term > raft.term
-        and not raft.role.in_lease
         and raft.log.is_up_to_date(asked.last_index, asked.last_term)
     )
+    if grantable and raft.role.in_lease:
+        raft.role.put_off(sender, asked)
+    granted = grantable and not raft.role.in_lease
     term = asked.term if granted else raft.term
     raft.send(sender, PreVoteReply(term=term, granted=granted))
 

@@ -9,6 +9,7 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from cartnet.consensus import leader, progress
 from tests.consensus.turmoil import Turmoil
 
 SEEDS = int(os.environ.get("CARTNET_SEEDS", "60"))
@@ -31,6 +32,9 @@ class TurmoilTests(SynchronousTestCase):
         elections = reads = committed = 0
         for seed in seeds():
             turmoil = Turmoil(seed)
+            faults = turmoil.faults
+            self.patch(leader, "APPEND_ENTRIES_MAX", faults.append_entries_max)
+            self.patch(progress, "WINDOW_MESSAGES_MAX", faults.window_messages_max)
             try:
                 turmoil.rage(TICKS)
                 turmoil.calm()

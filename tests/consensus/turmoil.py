@@ -26,6 +26,10 @@ class Faults:
     """How likely which faults are; each run draws its own, so that runs differ.
 
     Delays are in ticks, likelihoods are per message or per tick of the group.
+
+    :ivar append_entries_max: how many entries an append carries: with few, those of
+        old terms arrive without those of the newest.
+    :ivar window_messages_max: how many appends may be under way to one follower.
     """
 
     def __init__(self, random: Random) -> None:
@@ -39,12 +43,16 @@ class Faults:
         self.crash = sometimes(0.02)
         self.power_cut = sometimes(0.5)
         self.partition = sometimes(0.02)
+        self.heal = random.choice((0.005, 0.02, 0.05))
+        self.restart = random.choice((0.005, 0.02, 0.05))
         self.reconnection = sometimes(0.05)
         self.stall = sometimes(0.01)
         self.hint = sometimes(0.02)
         self.hand_over = sometimes(0.01)
         self.proposal = random.choice((0.05, 0.3, 1.0))
         self.read = sometimes(0.3)
+        self.append_entries_max = random.choice((2, 5, 1_000))
+        self.window_messages_max = random.choice((1, 4, 64))
 
 
 class Turmoil:
@@ -96,7 +104,8 @@ class Turmoil:
         self._run_until(self.now + LIVELY_TICKS_MAX)
         leader = self._only_leader()
         self._propose(leader)
-        self._run_until(self.now + 2 * TICKS.heartbeat)
+        # Messages overtake each other even now, which may cost an election timeout.
+        self._run_until(self.now + 3 * TICKS.election)
         self._check_equal(leader)
         if self.lexical:
             self._check_preferred()
@@ -153,11 +162,11 @@ class Turmoil:
         other = self.random.choice(self.names)
         if chance() < faults.crash:
             self._crash(name)
-        if self._stopped and chance() < 0.05:
+        if self._stopped and chance() < faults.restart:
             self._restart(self.random.choice(sorted(self._stopped)))
         if chance() < faults.partition:
             self._partition()
-        if self._cut and chance() < 0.05:
+        if self._cut and chance() < faults.heal:
             self._cut.clear()
         if name != other and chance() < faults.reconnection:
             self._reconnect(name, other)
