@@ -9,6 +9,8 @@ from cartnet.consensus.messages import (
     AppendEntriesReply,
     Heartbeat,
     HeartbeatReply,
+    InstallSnapshot,
+    InstallSnapshotReply,
     PeerMessage,
     PreVote,
     PreVoteReply,
@@ -52,11 +54,16 @@ class _Campaign:
 
     def step(self, sender: str, message: PeerMessage) -> None:
         match message:
-            case AppendEntries() | Heartbeat():
+            case AppendEntries() | Heartbeat() | InstallSnapshot():
                 self.raft.become_follower(leader=sender).step(sender, message)
             case PreVoteReply() | RequestVoteReply():
                 self.answered(sender, message)
-            case AppendEntriesReply() | HeartbeatReply() | TimeoutNow():
+            case (
+                AppendEntriesReply()
+                | HeartbeatReply()
+                | InstallSnapshotReply()
+                | TimeoutNow()
+            ):
                 pass  # From a term in which this replica had another role.
             case PreVote() | RequestVote():
                 raise AssertionError("votes are considered before the roles")

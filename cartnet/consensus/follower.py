@@ -9,6 +9,8 @@ from cartnet.consensus.messages import (
     AppendEntriesReply,
     Heartbeat,
     HeartbeatReply,
+    InstallSnapshot,
+    InstallSnapshotReply,
     PeerMessage,
     PreVote,
     PreVoteReply,
@@ -89,12 +91,16 @@ class Follower:
                     min(message.commit_index, self.raft.log.last_index)
                 )
                 self._answer(sender, message.round)
+            case InstallSnapshot():
+                self._heard(sender)
+                self._consider_snapshot(sender, message)
             case TimeoutNow():
                 if sender == self.leader and self.raft.admitted:
                     self.raft.become_candidate(handed_over=True)
             case (
                 AppendEntriesReply()
                 | HeartbeatReply()
+                | InstallSnapshotReply()
                 | PreVoteReply()
                 | RequestVoteReply()
             ):
@@ -124,6 +130,10 @@ class Follower:
 
     def _append(self, leader: str, sent: AppendEntries) -> None:
         raft, log = self.raft, self.raft.log
+        if sent.previous_index < log.base_index:
+            # Compacted here, so committed, so the same in every later leader's log.
+            self._matches(leader, raft.commit_index)
+            return
         if log.term(sent.previous_index) != sent.previous_term:
             self._reject(leader, sent)
             return
@@ -137,8 +147,21 @@ class Follower:
                 raft.truncate_after(entry.index - 1)
             log.append(entry)
         raft.commit_through(min(sent.commit_index, match_index))
-        reply = AppendEntriesReply(term=raft.term, match_index=match_index)
-        raft.send_when_synced(leader, reply)
+        self._matches(leader, match_index)
+
+    def _matches(self, leader: str, match_index: int) -> None:
+        reply = AppendEntriesReply(term=self.raft.term, match_index=match_index)
+        self.raft.send_when_synced(leader, reply)
+
+    def _consider_snapshot(self, leader: str, sent: InstallSnapshot) -> None:
+        """Take a part of a snapshot, unless the log has all that it holds."""
+        raft = self.raft
+        if raft.log.term(sent.last_index) == sent.last_term:
+            raft.commit_through(sent.last_index)
+        if sent.last_index <= raft.commit_index:
+            self._matches(leader, raft.commit_index)
+        else:
+            raft.snapshot_parts.append((leader, sent))
 
     def _reject(self, leader: str, sent: AppendEntries) -> None:
         """Say where to go on, a whole conflicting term at a time (3.5)."""

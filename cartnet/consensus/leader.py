@@ -11,6 +11,8 @@ from cartnet.consensus.messages import (
     Entry,
     Heartbeat,
     HeartbeatReply,
+    InstallSnapshot,
+    InstallSnapshotReply,
     PeerMessage,
     PreVote,
     PreVoteReply,
@@ -151,9 +153,12 @@ class Leader:
                 progress.hears = frozenset(message.hears)
                 progress.acked_round = max(progress.acked_round, message.round)
                 self._confirm_reads()
+            case InstallSnapshotReply():
+                progress.snapshot_goes_on()
+                self.raft.snapshot_replies.append((sender, message))
             case PreVoteReply() | RequestVoteReply() | TimeoutNow():
                 pass  # From the election that this replica has won.
-            case AppendEntries() | Heartbeat():
+            case AppendEntries() | Heartbeat() | InstallSnapshot():
                 raise AssertionError("a term has one leader")
             case PreVote() | RequestVote():
                 raise AssertionError("votes are considered before the roles")
@@ -201,6 +206,9 @@ class Leader:
         progress, log = self.progress[voter], self.raft.log
         if voter not in self.raft.connected:
             return
+        if progress.may_send and progress.next_index <= log.base_index:
+            progress.needs_snapshot()
+            self.raft.snapshots.append(voter)
         while progress.may_send and progress.next_index <= log.last_index:
             entries = log.slice(
                 progress.next_index, APPEND_ENTRIES_MAX, APPEND_BYTES_MAX

@@ -115,6 +115,32 @@ class TimeoutNow(Message, frozen=True, forbid_unknown_fields=True, tag="timeout_
     """Campaign at once: the leader hands its office over (3.10)."""
 
 
+class InstallSnapshot(
+    Message, frozen=True, forbid_unknown_fields=True, tag="install_snapshot"
+):
+    """A part of the machine's tables as they are after ``last_index`` (5.2).
+
+    :ivar part: counted from 0; the next leaves when this one is kept.
+    :ivar rows: ``[[table, [row, ...]], ...]``.
+    :ivar done: no part follows.
+    """
+
+    last_index: int
+    last_term: int
+    part: int
+    rows: msgspec.Raw
+    done: bool = False
+
+
+class InstallSnapshotReply(
+    Message, frozen=True, forbid_unknown_fields=True, tag="install_snapshot_reply"
+):
+    """``next_part`` of the snapshot at ``last_index`` is awaited."""
+
+    last_index: int
+    next_part: int
+
+
 PeerMessage = (
     PreVote
     | PreVoteReply
@@ -125,4 +151,6 @@ PeerMessage = (
     | Heartbeat
     | HeartbeatReply
     | TimeoutNow
+    | InstallSnapshot
+    | InstallSnapshotReply
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum
+from typing import Final
 
 from cartnet.consensus.log import size
 from cartnet.consensus.messages import Entry
@@ -15,12 +16,19 @@ from cartnet.limits import (
 )
 
 
+SNAPSHOT_PATIENCE: Final = 20
+"""Election timeouts that a part of a snapshot, or its installation, may take."""
+
+
 class Mode(Enum):
     PROBING = "probing"
     """Where the logs part is being looked for: one append at a time."""
 
     STREAMING = "streaming"
     """The logs joined: appends go out without waiting for acks (10.2.1)."""
+
+    SNAPSHOT = "snapshot"
+    """What it needs is compacted away: it gets the machine's tables instead (5.2)."""
 
 
 class Progress:
@@ -53,7 +61,7 @@ class Progress:
     @property
     def may_send(self) -> bool:
         """Whether another append with entries may leave now."""
-        if self.fetching:
+        if self.fetching or self.mode is Mode.SNAPSHOT:
             return False
         if self.mode is Mode.PROBING:
             return not self._probe_sent
@@ -89,18 +97,28 @@ class Progress:
         news = match_index > self.match_index
         self.match_index = max(self.match_index, match_index)
         self.next_index = max(self.next_index, self.match_index + 1)
-        if self.mode is Mode.PROBING:
+        if self.mode is not Mode.STREAMING:
             self.mode = Mode.STREAMING
             self._probe_sent = False
             self.next_index = self.match_index + 1
         return news
+
+    def needs_snapshot(self) -> None:
+        """Send nothing until a snapshot has been installed, or has got stuck."""
+        self.probe()
+        self.mode = Mode.SNAPSHOT
+        self._ticks_unacked = 0
+
+    def snapshot_goes_on(self) -> None:
+        """A part of the snapshot has been kept."""
+        self._ticks_unacked = 0
 
     def rejected(self, rejected_index: int, next_index: int) -> bool:
         """An append did not join on at ``rejected_index``; say whether to probe again.
 
         False for an answer to a message from before what is known by now.
         """
-        if rejected_index <= self.match_index:
+        if rejected_index <= self.match_index or self.mode is Mode.SNAPSHOT:
             return False
         if self.mode is Mode.PROBING and rejected_index != self.next_index - 1:
             return False
@@ -125,8 +143,12 @@ class Progress:
     def tick(self, ticks_unacked_max: int) -> None:
         """Let time pass; what stays unacknowledged for too long is taken as lost."""
         self.ticks_unheard += 1
-        if self._window or self._probe_sent:
-            self._ticks_unacked += 1
-            if self._ticks_unacked >= ticks_unacked_max:
-                self.probe()
-                self._ticks_unacked = 0
+        patience = 1
+        if self.mode is Mode.SNAPSHOT:
+            patience = SNAPSHOT_PATIENCE
+        elif not (self._window or self._probe_sent):
+            return
+        self._ticks_unacked += 1
+        if self._ticks_unacked >= patience * ticks_unacked_max:
+            self.probe()
+            self._ticks_unacked = 0

@@ -32,6 +32,8 @@ from cartnet.consensus.messages import (
     HardState,
     Heartbeat,
     HeartbeatReply,
+    InstallSnapshot,
+    InstallSnapshotReply,
     PeerMessage,
     PreVote,
     PreVoteReply,
@@ -104,6 +106,9 @@ class Raft:
     :ivar applied_index: entries through it are applied and their transaction written.
     :ivar confirmed_reads: reads whose replica still led; taken by the outside.
     :ivar fetches: ``(voter, first index)`` of entries to be read from disk; likewise.
+    :ivar snapshots: voters that are to be sent the machine's tables; likewise.
+    :ivar snapshot_replies: what they answered; likewise.
+    :ivar snapshot_parts: parts of a snapshot that the leader sent; likewise.
     """
 
     def __init__(
@@ -120,7 +125,7 @@ class Raft:
         admitted: bool = True,
         lexical: bool = True,
     ) -> None:
-        assert applied_index <= commit_index <= log.last_index
+        assert log.base_index <= applied_index <= commit_index <= log.last_index
         assert hard_state.term >= log.last_term
         self.name = name
         self.voters = voters
@@ -137,6 +142,9 @@ class Raft:
         self.connected: set[str] = set()
         self.confirmed_reads: list[ConfirmedRead] = []
         self.fetches: list[tuple[str, int]] = []
+        self.snapshots: list[str] = []
+        self.snapshot_replies: list[tuple[str, InstallSnapshotReply]] = []
+        self.snapshot_parts: list[tuple[str, InstallSnapshot]] = []
         self.role: Role = Follower(self, None, self.preference.start_ticks())
         self._written_hard_state = hard_state
         self._written_index = log.last_index
@@ -207,6 +215,25 @@ class Raft:
         """Give the entries that :attr:`fetches` asked for."""
         if isinstance(self.role, Leader):
             self.role.fetched(voter, entries)
+
+    def compact(self, through: int) -> None:
+        """The entries up to ``through`` are applied, and gone from the disk (5.1)."""
+        assert through <= self.applied_index
+        self.log.compact(through)
+
+    def send_snapshot_part(self, voter: str, part: InstallSnapshot) -> None:
+        """Send a part of a snapshot, in the term in which it was asked for."""
+        if isinstance(self.role, Leader) and part.term == self.term:
+            self.send(voter, part)
+
+    def installed(self, leader: str, last_index: int, last_term: int) -> None:
+        """The machine's tables are those of a snapshot; the log begins behind it."""
+        assert self._under_way is None
+        assert last_index > self.commit_index
+        self.log.replace(last_index, last_term)
+        self.commit_index = self.applied_index = self._written_index = last_index
+        reply = AppendEntriesReply(self.term, match_index=last_index)
+        self.send_when_synced(leader, reply)
 
     # --- what the outside asks ------------------------------------------------------
 
@@ -360,13 +387,13 @@ class Raft:
         """A greater term makes everyone a follower in it (3.3)."""
         self.term = message.term
         self.vote = None
-        leads = isinstance(message, AppendEntries | Heartbeat)
+        leads = isinstance(message, AppendEntries | Heartbeat | InstallSnapshot)
         self.become_follower(leader=sender if leads else None)
 
     def _answer_old_term(self, sender: str, message: PeerMessage) -> None:
         """Tell a leader or candidate of an older term about this one (3.3)."""
         match message:
-            case AppendEntries() | Heartbeat():
+            case AppendEntries() | Heartbeat() | InstallSnapshot():
                 self.send(sender, HeartbeatReply(self.term, round=0))
             case RequestVote():
                 self.send(sender, RequestVoteReply(self.term, granted=False))
