@@ -392,6 +392,21 @@ class TimeTests(ListenerTestCase):
         self.assertTrue(visit.is_ending)
         self.assertEqual(visit.codes(), [(1, "ok"), (None, "bad_request")])
 
+    def test_line_that_nobody_reads(self) -> None:
+        """A line's time does not run while we do not read, and runs on after."""
+        visit = self.listening.visit()
+        assert visit.protocol is not None
+        visit.protocol.pauseProducing()
+        visit.say_bytes(PING + b"\n{")
+        self.listening.pass_time(UNFINISHED_LINE_SECONDS_MAX * 2)
+        self.assertFalse(visit.is_ending)
+        visit.protocol.resumeProducing()
+        self.listening.pass_time(UNFINISHED_LINE_SECONDS_MAX - 1)
+        self.assertFalse(visit.is_ending)
+        self.listening.pass_time(2)
+
+        self.assertTrue(visit.is_ending)
+
     def test_finished_lines_start_anew(self) -> None:
         """Each line has its own ten seconds."""
         visit = self.listening.visit()
@@ -626,6 +641,17 @@ class EndTests(ListenerTestCase):
 
         self.assertEqual(visit.codes(), [(1, "ok")])
         self.assertTrue(visit.transport.disconnecting)
+
+        slow = self.listening.visit()
+        assert slow.protocol is not None
+        self.host.answers["whoami"] = lambda _: {"user": "ann"}
+        slow.protocol.pauseProducing()
+        for at in range(3):
+            slow.ask(at, "whoami")
+        IHalfCloseableProtocol(slow.protocol).readConnectionLost()
+        slow.protocol.resumeProducing()
+        self.assertEqual(slow.codes(), [(0, "ok"), (1, "ok"), (2, "ok")])
+        self.assertTrue(slow.transport.disconnecting)
 
         idle: Visit = self.listening.visit()
         IHalfCloseableProtocol(idle.protocol).readConnectionLost()
