@@ -106,7 +106,7 @@ class Conversation(Protocol):
 
     def idle(self) -> None:
         """Nothing is in hand: end, if the other side has said its last."""
-        if self._said_its_last:
+        if self._said_its_last and not self._held:
             self.close()
 
     def close(self) -> None:
@@ -210,15 +210,17 @@ class Conversation(Protocol):
             self._serving.wake()
         if not self._held:
             return
-        held = list(self._held)
-        self._held.clear()
-        self._take_lines(held)
+        while self._held and not self._paused:
+            # One by one: what is still held says that there is more to be answered.
+            self._take_lines([self._held[0]])
+            if self._held:
+                self._held.popleft()
         if self._held or self._is_over:
             return
         if self._said_its_last:
             self.readConnectionLost()
             return
-        if self._unfinished_since is not None:
+        if self._splitter.unfinished:
             self._unfinished_since = self._listener.clock.seconds()
         self._stream.resumeProducing()
 

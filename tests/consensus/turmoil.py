@@ -38,19 +38,20 @@ class Faults:
 
         self.loss = sometimes(0.3)
         self.duplication = sometimes(0.2)
-        self.delay = random.choice((0.1, 1.0, 5.0, 30.0))
-        self.disk_delay = random.choice((0.01, 0.5, 4.0, 40.0))
+        self.delay = random.choice((0.1, 1.0, 3.0, 10.0))
+        self.disk_delay = random.choice((0.01, 0.5, 4.0, 20.0))
         self.crash = sometimes(0.02)
         self.power_cut = sometimes(0.5)
         self.partition = sometimes(0.02)
-        self.heal = random.choice((0.005, 0.02, 0.05))
-        self.restart = random.choice((0.005, 0.02, 0.05))
+        self.heal = random.choice((0.01, 0.03, 0.1))
+        self.restart = random.choice((0.01, 0.05, 0.2))
         self.reconnection = sometimes(0.05)
         self.stall = sometimes(0.01)
         self.hint = sometimes(0.02)
         self.hand_over = sometimes(0.01)
+        self.usurpation = sometimes(0.1)
         self.proposal = random.choice((0.05, 0.3, 1.0))
-        self.read = sometimes(0.3)
+        self.read = sometimes(1.0)
         self.append_entries_max = random.choice((2, 5, 1_000))
         self.window_messages_max = random.choice((1, 4, 64))
 
@@ -182,6 +183,9 @@ class Turmoil:
             raft = self.replicas[name].raft
             if raft.leader not in (None, name) and chance() < faults.hint:
                 raft.leader_crashed(raft.leader or "")
+            if not raft.leads and chance() < faults.usurpation:
+                # Safety must not hang on pre-votes, leases or time-outs.
+                raft.become_candidate(handed_over=True)
             if chance() < faults.stall:
                 raft.loop_was_held()
             self._settle(name)
@@ -200,14 +204,18 @@ class Turmoil:
         self._settle(leader)
 
     def _partition(self) -> None:
-        """Cut the group in two, or some links, one way or both."""
+        """Cut the group in two, one way or both, or some links of it."""
         side = [name for name in self.names if self.random.random() < 0.5]
-        one_way = self.random.random() < 0.3
-        for one in side:
+        kind = self.random.choice(("both ways", "one way", "links"))
+        for one in self.names:
             for other in self.names:
-                if other not in side:
+                if kind == "links":
+                    cut = self.random.random() < 0.4
+                else:
+                    cut = one in side and other not in side
+                if cut:
                     self._cut.add((one, other))
-                    if not one_way:
+                    if kind == "both ways":
                         self._cut.add((other, one))
 
     def _crash(self, name: str) -> None:

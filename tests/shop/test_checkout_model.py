@@ -188,5 +188,5 @@ class CheckoutModelTests(SynchronousTestCase):
         """Lost, late, repeated steps sell nothing twice and lose nothing (S7, S8)."""
         run_state_machine_as_test(
             Checkouts,
-            settings=settings(max_examples=80, stateful_step_count=50, deadline=None),
+            settings=settings(max_examples=60, stateful_step_count=40, deadline=None),
         )

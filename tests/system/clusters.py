@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+import sysconfig
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from tests.system.lines import Admin, Line, Lost, Refused
+from tests.system.lines import TOKENS, Admin, Line, Lost, Refused
+from tests.system.shoppers import PASSWORD, Crowd, Customer
+from tests.system.waiting import CONDITION_SECONDS_MAX, eventually
 
-T = TypeVar("T")
+FOUR_GROUPS: Mapping[str, int] = {"lb": 3, "s1": 3, "s2": 3, "it": 3}
+"""The demo's groups and how many replicas each has."""
 
-CONDITION_SECONDS_MAX = 30.0
-"""How long a test waits for what must come to be."""
+SAID = re.compile(
+    r"cartnet \d\S*, cluster test: \d+ replicas? here\n"
+    r"(shop     nc \S+ \d+\n)?"
+    r"admin    .+\n"
+    r"(operator password in db/operator-password\n)?"
+    r"(serving after \d+\.\d s: [a-z0-9 ]+ leads?\n)?"
+    r"(stopped; data is in db/\n)?"
+)
+"""All that a process may print to its standard output, in this order."""
 
-POLL_SECONDS = 0.02
-
-
-def eventually(condition: Callable[[], T | None], what: str) -> T:
-    """Ask again and again until there is something other than None or False."""
-    deadline = time.monotonic() + CONDITION_SECONDS_MAX
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {CONDITION_SECONDS_MAX} s: {what}"
-        time.sleep(POLL_SECONDS)
+TROUBLE = re.compile(r"(?m)^.*(?:Traceback|Unhandled|^\S+ critical ).*$")
+"""What no log may contain, whatever a client or a crash does."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -48,50 +50,82 @@ def free_ports(count: int) -> list[int]:
 
 
 class Cluster:
-    """A configuration in a folder of its own, and the processes that run it."""
+    """A configuration in a folder of its own, and the processes that run it.
 
-    def __init__(self, folder: Path, *, shards: int = 2, extra: str = "") -> None:
+    :ivar addresses: every replica's, by name, the smallest of each group first.
+    :ivar processes: those that were started and have not been waited for, by a name.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        groups: Mapping[str, int] = FOUR_GROUPS,
+        *,
+        host: str = "127.0.0.1",
+        extra: str = "",
+    ) -> None:
         self.folder = folder
-        groups = ["balancer", *(f"shard:s{n + 1}" for n in range(shards)), "inventory"]
-        ports = free_ports(3 * len(groups) + 1)
+        self.groups = groups
+        ports = free_ports(sum(groups.values()) + 1)
         self.admin_port = ports.pop()
         self.addresses: dict[str, str] = {}
-        sections = []
-        for group in groups:
-            stem = {"balancer": "lb", "inventory": "it"}.get(group, group[6:] + "r")
-            mine = [f"127.0.0.1:{ports.pop(0)}" for _ in range(3)]
-            self.addresses |= {f"{stem}{n}": each for n, each in enumerate(mine)}
-            sections.append(f"[{group}]\nreplicas = {' '.join(mine)}\n")
-        listen = f"tcp:{self.admin_port}:interface=127.0.0.1"
-        (folder / "cartnet.ini").write_text(
-            "[cluster]\nname = test\n"
-            + "".join(sections)
-            + f"[admin]\nlisten = {listen}\n{extra}"
-        )
+        for group, count in groups.items():
+            stem = group if group in ("lb", "it") else f"{group}r"
+            for n in range(count):
+                self.addresses[f"{stem}{n}"] = f"{host}:{ports.pop(0)}"
+        self.configure(extra=extra)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: list[str] = []
+
+    def configure(self, *, extra: str = "") -> None:
+        """Write the configuration; ``extra`` are its last lines."""
+        sections = ["[cluster]\nname = test\n"]
+        for group in self.groups:
+            section = {"lb": "balancer", "it": "inventory"}.get(group, f"shard:{group}")
+            mine = " ".join(self.addresses[name] for name in self.members(group))
+            sections.append(f"[{section}]\nreplicas = {mine}\n")
+        listen = f"tcp:{self.admin_port}:interface=127.0.0.1"
+        sections.append(f"[admin]\nlisten = {listen}\n{extra}")
+        (self.folder / "cartnet.ini").write_text("".join(sections))
+
+    def members(self, group: str) -> list[str]:
+        """The names of a group's replicas."""
+        stem = group if group in ("lb", "it") else f"{group}r"
+        return [name for name in self.addresses if name[:-1] == stem]
 
     @property
     def balancers(self) -> list[str]:
-        return [self.addresses[f"lb{n}"] for n in range(3)]
+        return [self.addresses[name] for name in self.members("lb")]
+
+    @property
+    def ports(self) -> list[int]:
+        """Every port that the cluster takes."""
+        addresses = self.addresses.values()
+        return [int(a.rpartition(":")[2]) for a in addresses] + [self.admin_port]
+
+    # --- processes --------------------------------------------------------------------
 
     def start(self, name: str, *options: str) -> subprocess.Popen[bytes]:
         """Run ``twistd -n cartnet`` with ``options`` in the cluster's folder."""
-        command = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile="]
-        with (self.folder / f"{name}.out").open("ab") as out:
+        twistd = str(Path(sysconfig.get_path("scripts")) / "twistd")
+        with (
+            (self.folder / f"{name}.out").open("ab") as out,
+            (self.folder / f"{name}.err").open("ab") as err,
+        ):
             process = subprocess.Popen(
-                [*command, "cartnet", *options],
+                [sys.executable, twistd, "-n", "--pidfile=", "cartnet", *options],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                stderr=err,
             )
         self.processes[name] = process
+        self._started.append(name)
         return process
 
-    def start_all(self) -> None:
+    def start_all(self, *options: str) -> None:
         """The whole cluster in one process."""
-        self.start("all", "--role", "all")
+        self.start("all", "--role", "all", *options)
         self.wait_until_serving()
 
     def start_replica(self, name: str) -> None:
@@ -103,9 +137,6 @@ class Cluster:
             self.start_replica(name)
         self.wait_until_serving()
 
-    def output(self, name: str) -> str:
-        return (self.folder / f"{name}.out").read_text()
-
     def kill(self, *names: str) -> None:
         """SIGKILL, all at once."""
         for name in names:
@@ -115,52 +146,210 @@ class Cluster:
 
     def stop(self) -> None:
         """SIGTERM, and the clean end that must follow."""
+        self.terminate()
+        self.wait_for_end()
+
+    def terminate(self) -> None:
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
-        for process in self.processes.values():
-            process.wait(CONDITION_SECONDS_MAX)
+
+    def wait_for_end(self) -> None:
+        for name, process in self.processes.items():
+            # twistd ends by the signal that it was sent, once all is done.
+            assert process.wait(CONDITION_SECONDS_MAX) == -signal.SIGTERM, name
+            assert self.out(name).endswith("\nstopped; data is in db/\n"), name
         self.processes.clear()
 
-    def wait_until_serving(self) -> None:
-        """Wait until every group has a leader that answers."""
-        for stem in sorted({name[:-1] for name in self.addresses}):
-            eventually(lambda stem=stem: self.leader(stem), f"{stem} has a leader")
+    def end(self) -> None:
+        """SIGKILL to whatever still runs, children of ours' included."""
+        self.kill(*self.processes)
+        for name in self.addresses:
+            pid = self.pid(name)
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
 
-    def leader(self, stem: str) -> str | None:
-        """The name of the replica that says it leads, such as ``s1r0`` for ``s1r``."""
-        best: tuple[int, str] | None = None
-        for name, address in self.addresses.items():
-            if name[:-1] != stem:
-                continue
-            with contextlib.suppress(Lost, Refused), Line(address) as line:
-                beat = line.call("heartbeat")
-                if beat["role"] == "leader":
-                    best = max(best or (0, ""), (beat["term"], name))
-        return best[1] if best else None
+    def pid(self, replica: str) -> int | None:
+        """The process that has a replica's database, by the lock beside it."""
+        path = self.folder / "db" / f"{replica}.db.lock"
+        if not path.exists():
+            return None
+        with path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held = re.match(r"pid (\d+) ", file.read())
+                return int(held[1]) if held else None
+        return None
+
+    def refused(self, *options: str) -> str:
+        """Start what must not start: return its one line, without the name before."""
+        process = self.start("refused", *options)
+        status = process.wait(CONDITION_SECONDS_MAX)
+        del self.processes["refused"]
+        self._started.remove("refused")
+        out = (self.folder / "refused.out").read_text()
+        err = (self.folder / "refused.err").read_text()
+        (self.folder / "refused.out").unlink()
+        (self.folder / "refused.err").unlink()
+        assert status == 1, (status, out, err)
+        assert out == "", out
+        line = re.fullmatch(r"cartnet: (.+)\n", err)
+        assert line is not None, err
+        return line[1]
+
+    def tool(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the console script ``cartnet`` to its end."""
+        script = str(Path(sysconfig.get_path("scripts")) / "cartnet")
+        return subprocess.run(
+            [sys.executable, script, *arguments],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=CONDITION_SECONDS_MAX,
+            check=False,
+        )
+
+    # --- what they say ----------------------------------------------------------------
+
+    def out(self, name: str) -> str:
+        """What a process printed, all its starts together."""
+        return (self.folder / f"{name}.out").read_text()
+
+    def logs(self) -> str:
+        """Everything that was logged and printed."""
+        files = sorted((self.folder / "logs").glob("*"))
+        files += sorted(self.folder.glob("*.out"))
+        files += sorted(self.folder.glob("*.err"))
+        return "\n".join(path.read_text(errors="replace") for path in files)
+
+    def heartbeat(self, replica: str) -> dict[str, Any] | None:
+        """What a replica says of itself; None where it says nothing."""
+        with (
+            contextlib.suppress(Lost, Refused),
+            Line(self.addresses[replica]) as line,
+        ):
+            return line.call("heartbeat")
+        return None
+
+    def leader(self, group: str) -> str | None:
+        """The replica that says it leads, in the highest term where there are two."""
+        beats = [(name, self.heartbeat(name)) for name in self.members(group)]
+        leading = [
+            (beat["term"], name)
+            for name, beat in beats
+            if beat is not None and beat["role"] == "leader"
+        ]
+        return max(leading)[1] if leading else None
+
+    def wait_until_serving(self) -> None:
+        """Wait until every group has a leader."""
+        for group in self.groups:
+            self.wait_for_leader(group)
+
+    def wait_for_leader(self, group: str, *, other_than: str = "") -> str:
+        def found() -> str | None:
+            leader = self.leader(group)
+            return None if leader == other_than else leader
+
+        return eventually(found, f"{group} has a leader other than {other_than!r}")
+
+    def wait_until_leads(self, name: str) -> None:
+        """Wait until a replica leads its group."""
+        group = next(each for each in self.groups if name in self.members(each))
+        eventually(lambda: self.leader(group) == name, f"{name} leads")
+
+    def wait_until_caught_up(self, group: str) -> None:
+        """Wait until all of a group's replicas have applied the same."""
+        eventually(lambda: self._is_caught_up(group), f"{group} is caught up")
+
+    def wait_until_says(self, name: str, text: str) -> None:
+        """Wait until a process has printed ``text``."""
+        eventually(lambda: text in self.out(name), f"{name} says {text!r}")
+
+    def _is_caught_up(self, group: str) -> bool:
+        indexes = []
+        for name in self.members(group):
+            with contextlib.suppress(Lost, Refused), Line(self.addresses[name]) as line:
+                status = line.call("status")
+                indexes += [status["last"], status["applied"]]
+        return len(indexes) == 2 * self.groups[group] and len(set(indexes)) == 1
 
     def admin(self) -> Admin:
         return Admin(self.admin_port)
 
+    def do(self, command: str) -> str:
+        """Do one admin command; return its reply."""
+        with self.admin() as admin:
+            return admin.do(command)
+
     def operator_password(self) -> str:
         path = self.folder / "db" / "operator-password"
-        return eventually(
-            lambda: path.exists() and path.read_text().strip(), "a password"
-        )
 
-    def logs(self) -> str:
-        """Everything that was logged and printed."""
-        files = sorted((self.folder / "logs").glob("*.log*"))
-        files += sorted(self.folder.glob("*.out"))
-        return "\n".join(path.read_text(errors="replace") for path in files)
+        def found() -> str | None:
+            return path.read_text().strip() if path.exists() else None
+
+        return eventually(found, "a password")
+
+    def operator(self) -> Customer:
+        """The operator, logged in."""
+        operator = Customer("operator", self.balancers, self.operator_password())
+        operator.log_in()
+        return operator
+
+    @contextlib.contextmanager
+    def crowd(self, count: int) -> Iterator[Crowd]:
+        """Shoppers who shop all the time; those of a test that fails leave, too."""
+        crowd = Crowd(self.balancers, self.operator_password())
+        crowd.open(count)
+        try:
+            yield crowd
+        finally:
+            crowd.close()
+
+    # --- what must hold in the end ----------------------------------------------------
+
+    def check(self) -> None:
+        """Check what processes of any cluster leave behind, once all have ended."""
+        for name in dict.fromkeys(self._started):
+            starts = self._started.count(name)
+            assert re.fullmatch(f"(?:{SAID.pattern}){{0,{starts}}}", self.out(name)), (
+                self.out(name)
+            )
+            assert (self.folder / f"{name}.err").read_text() == ""
+        logs = self.logs()
+        troubles = TROUBLE.findall(logs)
+        if troubles:
+            first = logs.index(troubles[0])
+            raise AssertionError(logs[first : first + 4000])
+        # Only the part of a token that is a secret; before it stands its group.
+        tokens = {token.partition(".")[2] for token in TOKENS}
+        secrets = {PASSWORD, self._first_password()} | tokens
+        for path in self.folder.glob("db/*.db*"):
+            content = path.read_bytes()
+            for secret in secrets:
+                assert secret.encode() not in content, path
+        for secret in secrets:
+            assert secret not in logs
+
+    def _first_password(self) -> str:
+        path = self.folder / "db" / "operator-password"
+        return path.read_text().strip() if path.exists() else PASSWORD
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, shards: int = 2, extra: str = "") -> Iterator[Cluster]:
-    """A cluster whose processes end with the test, whatever happens."""
-    cluster = Cluster(folder, shards=shards, extra=extra)
+def running(
+    folder: Path, groups: Mapping[str, int] = FOUR_GROUPS, **options: Any
+) -> Iterator[Cluster]:
+    """A cluster whose processes end with the test, whatever happens.
+
+    Where the test has found nothing, what every cluster owes is checked.
+    """
+    folder = folder.absolute()
+    folder.mkdir(parents=True)
+    cluster = Cluster(folder, groups, **options)
     try:
         yield cluster
     finally:
-        for process in cluster.processes.values():
-            process.kill()
-            process.wait()
+        cluster.end()
+    cluster.check()

@@ -1,4 +1,4 @@
-"""A blocking client of the line protocol, for tests that watch from outside."""
+"""Blocking clients of the line protocol and of the admin port, as anybody has them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import json
 import socket
 from typing import Any
 
-ANSWER_SECONDS_MAX = 15.0
+ANSWER_SECONDS_MAX = 60.0
 """Requests are answered within their time-out; a test waits no longer than this."""
+
+TOKENS: set[str] = set()
+"""The session tokens that answers carried: none may be found where it must not be."""
 
 
 class Refused(Exception):
@@ -25,7 +28,7 @@ class Lost(Exception):
 
 
 class Line:
-    """One connection to a replica port, one request at a time."""
+    """One connection to a replica port."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
@@ -57,7 +60,10 @@ class Line:
             raise Lost(str(error)) from None
 
     def receive(self) -> dict[str, Any]:
-        """Wait for the next line."""
+        """Wait for the next line.
+
+        :raises Lost: the connection ended.
+        """
         try:
             line = self._file.readline()
         except OSError as error:
@@ -65,6 +71,8 @@ class Line:
         if not line.endswith(b"\n"):
             raise Lost("closed")
         received: dict[str, Any] = json.loads(line)
+        if "session" in received.get("ok", {}):
+            TOKENS.add(received["ok"]["session"])
         return received
 
     def request(self, call: str, args: dict[str, Any], **fields: Any) -> int:
@@ -92,7 +100,10 @@ class Line:
 
 
 class Admin:
-    """A connection to the admin port, as ``nc`` makes it."""
+    """A connection to the admin port, as ``nc`` makes it.
+
+    :ivar greeting: what it said first.
+    """
 
     PROMPT = b"> "
 
@@ -111,6 +122,14 @@ class Admin:
         """Type a command; return the lines of its reply."""
         self._socket.sendall(command.encode() + b"\n")
         return self._until_prompt()
+
+    def send(self, data: bytes) -> bytes:
+        """Send bytes as they are; return all that comes until the end."""
+        self._socket.sendall(data)
+        received = b""
+        while more := self._socket.recv(65536):
+            received += more
+        return received
 
     def _until_prompt(self) -> str:
         received = b""

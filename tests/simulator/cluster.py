@@ -1,0 +1,167 @@
+"""A cluster of real replicas in a simulated world, each on a host of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, Logger
+from twisted.python.failure import Failure
+
+from cartnet.client.group import GroupClient
+from cartnet.roles import Replicas, group_clients
+from cartnet.simulator.world import World
+from cartnet.topology.configuration import parse
+from cartnet.topology.placement import Plan
+
+if TYPE_CHECKING:
+    from cartnet.observability.logs import Logs
+    from cartnet.replica.replica import Replica
+
+T = TypeVar("T")
+
+OPERATOR_PASSWORD = "correct horse battery staple"
+
+SMALL = f"""
+[cluster]
+name = simulated
+data = nowhere
+secret = a secret of simulated replicas only
+
+[balancer]
+replicas = 10.0.0.1:8005 10.0.0.2:8005 10.0.0.3:8005
+
+[shard:s1]
+replicas = 10.0.1.1:5005 10.0.1.2:5005 10.0.1.3:5005
+
+[inventory]
+replicas = 10.0.2.1:7105 10.0.2.2:7105 10.0.2.3:7105
+
+[operator]
+password = {OPERATOR_PASSWORD}
+"""
+
+CALL_SECONDS_MAX = 30.0
+"""A call that is not answered by then is a bug: each has its own time-out."""
+
+
+class SimulatedLogs:
+    """Gives replicas their loggers, and keeps what they log (for ``Logs``).
+
+    :ivar lines: what was said, with its time.
+    :ivar failures: the tracebacks among it.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.lines: list[str] = []
+        self.failures: list[Failure] = []
+
+    def replica_logger(self, name: str, term: Callable[[], int]) -> Logger:
+        def observe(event: LogEvent) -> None:
+            text = str(event["log_format"]).format(**event)
+            line = f"{self._world.clock.seconds():.3f} {name} term={term()} {text}"
+            self.lines.append(line)
+            if event.get("log_failure") is not None:
+                self.failures.append(event["log_failure"])
+
+        return Logger(namespace=name, observer=cast("Any", observe))
+
+
+class SimulatedCluster:
+    """Every replica of a configuration.
+
+    :ivar replicas: those that run, by name.
+    """
+
+    def __init__(self, seed: int, configuration: str = SMALL) -> None:
+        self.world = World(seed)
+        self.configuration = parse(configuration, "simulated")
+        self.topology = self.configuration.topology
+        self.logs = SimulatedLogs(self.world)
+        self.replicas: dict[str, Replica] = {}
+        self._plan = Plan(self.configuration, self.topology.names)
+        for group in self.topology.groups:
+            for member in group.members:
+                self.world.host(member.name, member.address)
+
+    def start(self, *names: str) -> None:
+        """Start these replicas, by default all of them."""
+        for name in names or self.topology.names:
+            assert name not in self.replicas, f"{name} runs already"
+            seams = self.world.hosts[name].seams
+            replica = Replicas(self._plan, seams, cast("Logs", self.logs)).make(name)
+            self.replicas[name] = replica
+            replica.listen()
+            replica.start().addErrback(replica.failed_by)
+            replica.failed.addErrback(self.logs.failures.append)
+
+    def kill(self, *names: str, power_lost: bool = False) -> None:
+        """End these processes, as SIGKILL or a power cut does."""
+        for name in names:
+            del self.replicas[name]
+            self.world.hosts[name].crash(power_lost=power_lost)
+
+    def leader(self, group: str) -> str | None:
+        """Who may serve, by its own belief; of two the one of the greater term."""
+        leaders = [
+            replica
+            for name, replica in self.replicas.items()
+            if replica.group.name == group and replica.leads
+        ]
+        return max(leaders, key=lambda replica: replica.term).name if leaders else None
+
+    def run_for(self, seconds: float) -> None:
+        self.world.clock.run_for(seconds)
+        self.check()
+
+    def run_until(self, condition: Callable[[], bool], *, seconds_max: float) -> float:
+        """Run until ``condition`` holds; say how many seconds that took."""
+        start = self.world.clock.seconds()
+        came = self.world.clock.run_while(
+            lambda: not condition(), seconds_max=seconds_max
+        )
+        self.check()
+        assert came, f"it did not come within {seconds_max} s"
+        return self.world.clock.seconds() - start
+
+    def run_until_serving(self, *, seconds_max: float = 10.0) -> float:
+        groups = [group.name for group in self.topology.groups]
+        return self.run_until(
+            lambda: all(self.leader(group) for group in groups),
+            seconds_max=seconds_max,
+        )
+
+    def client(self, group: str = "lb", name: str = "client") -> GroupClient:
+        """A client of a group, on a host of its own."""
+        seams = self.world.host(name).seams
+        return group_clients(self.configuration, seams, name)[group]
+
+    def do(self, work: Awaitable[T]) -> T:
+        """Run until ``work`` is done; return its result or raise its error."""
+        outcome: list[Any] = []
+        Deferred.fromCoroutine(cast("Any", work)).addBoth(outcome.append)
+        self.run_until(lambda: bool(outcome), seconds_max=CALL_SECONDS_MAX)
+        if isinstance(outcome[0], Failure):
+            outcome[0].raiseException()
+        return cast("T", outcome[0])
+
+    def check(self) -> None:
+        """No replica may have met a bug of ours."""
+        for failure in self.logs.failures:
+            failure.raiseException()
+
+    def tables(self, name: str) -> dict[str, list[Any]]:
+        """What a replica's machine holds: every table but the storage's own."""
+        file = self.world.hosts[name].disk.files[self._plan.database(name)]
+        cursor = file.connection.cursor()
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")
+        own = {"meta", "log", "hard_state"}
+        found = [table for (table,) in cursor.fetchall() if table not in own]
+        return {table: _rows(cursor, table) for table in found}
+
+
+def _rows(cursor: Any, table: str) -> list[Any]:
+    cursor.execute(f"SELECT * FROM {table}")
+    return sorted(cursor.fetchall(), key=repr)

@@ -1,0 +1,117 @@
+"""A simulated cluster under random faults, with shoppers, from one seed.
+
+Run as a program it prints the digest of the history of the seed that it is given.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from tests.simulator.cluster import SimulatedCluster
+from tests.simulator.shoppers import ITEMS, Shopper
+
+FAULTY_SECONDS = 12.0
+SETTLING_SECONDS = 60.0
+STOCK = 100
+
+
+class TroubledCluster:
+    """Faults for some time, then peace, in which everything must come right."""
+
+    def __init__(self, seed: int, shoppers: int = 3, checkouts: int = 15) -> None:
+        self.cluster = SimulatedCluster(seed)
+        world = self.cluster.world
+        self._random = world.random("faults")
+        self._done: list[Any] = []
+        self.shoppers = []
+        self._checkouts = checkouts
+        for number in range(shoppers):
+            name = f"shopper{number}"
+            client = self.cluster.client(name=name)
+            self.shoppers.append(Shopper(name, client, world.host(name).seams))
+
+    def run(self) -> None:
+        cluster = self.cluster
+        cluster.start()
+        cluster.run_until_serving()
+        for shopper in self.shoppers:
+            shopping = Deferred.fromCoroutine(shopper.shop(self._checkouts))
+            shopping.addBoth(self._done.append)
+        end = cluster.world.clock.seconds() + FAULTY_SECONDS
+        while cluster.world.clock.seconds() < end:
+            self._trouble()
+            cluster.run_for(self._random.random())
+        cluster.world.network.heal()
+        for name in cluster.topology.names:
+            if name not in cluster.replicas:
+                cluster.start(name)
+        cluster.run_until(
+            lambda: len(self._done) == len(self.shoppers), seconds_max=SETTLING_SECONDS
+        )
+        for outcome in self._done:
+            if isinstance(outcome, Failure):
+                outcome.raiseException()
+        cluster.run_for(5)
+
+    def _trouble(self) -> None:
+        cluster, random = self.cluster, self._random
+        names = cluster.topology.names
+        stopped = [name for name in names if name not in cluster.replicas]
+        network = cluster.world.network
+        match random.randrange(8):
+            case 0 | 1:
+                name = random.choice(names)
+                if name in cluster.replicas:
+                    cluster.kill(name, power_lost=random.random() < 0.5)
+            case 2:
+                group = random.choice([g.name for g in cluster.topology.groups])
+                leader = cluster.leader(group)
+                if leader is not None:
+                    cluster.kill(leader, power_lost=random.random() < 0.5)
+            case 3 | 4:
+                if stopped:
+                    cluster.start(random.choice(stopped))
+            case 5:
+                side = [name for name in names if random.random() < 0.4]
+                rest = [name for name in names if name not in side]
+                network.partition(
+                    side, rest, how=random.choice(("held", "lost", "held"))
+                )
+            case 6:
+                network.cut([random.choice(names)], names)
+            case _:
+                network.heal()
+
+    def check(self) -> None:
+        """What was acknowledged is there, once; nothing else is; nothing is lost."""
+        cluster = self.cluster
+        self._check_equal_tables()
+        placed: dict[str, Any] = {}
+        for shopper in self.shoppers:
+            listed = cluster.do(shopper.surely("list_orders", {}))["orders"]
+            theirs = {order["id"]: order for order in listed}
+            assert theirs == shopper.orders, f"{theirs} != {shopper.orders}"
+            placed |= theirs
+        sold = dict.fromkeys(ITEMS, 0)
+        for order in placed.values():
+            for line in order["lines"]:
+                sold[line["item"]] += line["quantity"]
+        inventory = cluster.do(self.shoppers[0].surely("get_inventory", {}))
+        stock = {item["id"]: item["stock"] for item in inventory["items"]}
+        assert {item: STOCK - sold[item] for item in ITEMS} == stock, (sold, stock)
+
+    def _check_equal_tables(self) -> None:
+        for group in self.cluster.topology.groups:
+            first, *others = [self.cluster.tables(name) for name in group.names]
+            for other in others:
+                assert other == first, f"{group.name}: {other} != {first}"
+
+
+if __name__ == "__main__":
+    troubled = TroubledCluster(int(sys.argv[1]))
+    troubled.run()
+    print(troubled.cluster.world.digest)

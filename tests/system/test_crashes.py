@@ -1,0 +1,58 @@
+"""Processes that are killed in the middle of writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.system.clusters import Cluster, running
+
+
+class CrashTests(SynchronousTestCase):
+    """SIGKILL to everything at once, and a start (S1, S2, S6 to S8)."""
+
+    def test_one_process(self) -> None:
+        """The one process killed in mid-write, twice, loses nothing acknowledged and
+        does nothing twice."""
+        with running(Path(self.mktemp())) as cluster:
+            cluster.start_all()
+            with cluster.crowd(6) as crowd:
+                for _ in range(2):
+                    terms = self._terms(cluster)
+                    crowd.shop_on()
+                    cluster.kill("all")
+                    cluster.start_all()
+                    self._terms_went_on(cluster, terms)
+                crowd.shop_on()
+                crowd.verify()
+            cluster.stop()
+
+    def test_twelve_processes(self) -> None:
+        """Twelve processes killed at once in mid-write lose nothing acknowledged and do
+        nothing twice."""
+        with running(Path(self.mktemp())) as cluster:
+            cluster.start_each()
+            with cluster.crowd(4) as crowd:
+                terms = self._terms(cluster)
+                crowd.shop_on()
+                cluster.kill(*cluster.addresses)
+                cluster.start_each()
+                self._terms_went_on(cluster, terms)
+                crowd.shop_on()
+                crowd.verify()
+            cluster.stop()
+
+    def _terms(self, cluster: Cluster) -> dict[str, int]:
+        beats = {name: cluster.heartbeat(name) for name in cluster.addresses}
+        return {name: beat["term"] for name, beat in beats.items() if beat}
+
+    def _terms_went_on(self, cluster: Cluster, before: dict[str, int]) -> None:
+        """Terms and votes not on disk: a restart would begin at term 0 again, and two
+        leaders could be elected in one term."""
+        for group in cluster.groups:
+            leader = cluster.wait_for_leader(group)
+            beat = cluster.heartbeat(leader)
+            assert beat is not None, leader
+            highest = max(before.get(name, 0) for name in cluster.members(group))
+            self.assertGreater(beat["term"], highest)
