@@ -166,9 +166,27 @@ CACHE_ENTRIES_MAX: Final = 16_384
 CACHE_BYTES_MAX: Final = 8 * 1024 * 1024
 """Newest log entries kept in memory; older ones are read from disk when needed."""
 
+SNAPSHOT_PART_BYTES_MAX: Final = 256 * 1024
+"""Rows of a snapshot in one message; a part may exceed it by one row."""
+
+SNAPSHOT_MEMORY_BYTES_MAX: Final = 8 * 1024 * 1024
+"""A snapshot that is being sent is kept in a temporary file beyond this."""
+
+COMPACT_ENTRIES_MAX: Final = 2_000
+"""Log entries deleted in one transaction; the rest go with the next ones."""
+
 APPLY_ENTRIES_MAX: Final = 2_048
 APPLY_BYTES_MAX: Final = 4 * 1024 * 1024
 """Committed entries applied in one transaction; the rest go into the next."""
+
+DIGEST_ENTRIES: Final = 1_024
+"""After every so many entries the digest of the tables is recorded for comparison."""
+
+DIGESTS_KEPT_MAX: Final = 256
+"""Digests recorded; the oldest are forgotten first."""
+
+RECOUNT_ROWS_AT_ONCE: Final = 512
+"""Rows hashed between two looks whether a recount is still wanted."""
 
 LAG_NOTED_ENTRIES: Final = 100
 """A follower that is this far behind is worth a line in the leader's log."""
@@ -196,6 +214,14 @@ STATUS_SECONDS_MAX: Final = 0.5
 
 SUPERVISE_SECONDS_MAX: Final = 10.0
 """What another process was asked to do is given up on after this long."""
+
+FAULT_SECONDS_MAX: Final = 600.0
+"""A replica that was paused or isolated on purpose is let go after this long."""
+
+TRANSFER_SECONDS_MAX: Final = 3.0
+"""An office that was not taken over by then is said to have stayed."""
+
+TRANSFER_POLL_SECONDS: Final = 0.05
 
 CHILD_START_SECONDS_MAX: Final = 30.0
 """A child process that has not started its replica by then is killed."""

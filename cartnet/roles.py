@@ -160,6 +160,7 @@ class Replicas:
             ticks=Ticks.of(timing.heartbeat, timing.election_timeout, TICK_SECONDS),
             lexical=configuration.prefer == "lexical",
             request_timeout=timing.request_timeout,
+            log_kept=timing.log_kept,
         )
         storage = Storage(
             self._plan.database(name),

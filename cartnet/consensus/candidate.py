@@ -57,7 +57,8 @@ class _Campaign:
             case AppendEntries() | Heartbeat() | InstallSnapshot():
                 self.raft.become_follower(leader=sender).step(sender, message)
             case PreVoteReply() | RequestVoteReply():
-                self.answered(sender, message)
+                if sender not in self.raft.uncounted:
+                    self.answered(sender, message)
             case (
                 AppendEntriesReply()
                 | HeartbeatReply()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from cartnet.consensus.messages import (
@@ -136,6 +136,7 @@ class Leader:
             voter
             for voter in self.raft.others
             if self.progress[voter].ticks_unheard < self.raft.ticks.election
+            and voter not in self.raft.uncounted
         )
 
     # --- what comes in -------------------------------------------------------------
@@ -168,9 +169,16 @@ class Leader:
     def _commit(self) -> None:
         """Commit what a majority has synced, by counting this term's alone (3.6.2)."""
         raft = self.raft
-        index = reached_by_majority(p.match_index for p in self.progress.values())
+        index = self._reached_by_majority(lambda progress: progress.match_index)
         if index > raft.commit_index and raft.log.term(index) == raft.term:
             raft.commit_through(index)
+
+    def _reached_by_majority(self, value: Callable[[Progress], int]) -> int:
+        """What a majority of all voters has reached; who is not counted, nothing."""
+        return reached_by_majority(
+            0 if voter in self.raft.uncounted else value(progress)
+            for voter, progress in self.progress.items()
+        )
 
     def _rejected(self, progress: Progress, reply: AppendEntriesReply) -> None:
         """Go back to where the follower's log may join on (3.5)."""
@@ -183,7 +191,7 @@ class Leader:
 
     def _confirm_reads(self) -> None:
         self.progress[self.raft.name].acked_round = self._round
-        round_ = reached_by_majority(p.acked_round for p in self.progress.values())
+        round_ = self._reached_by_majority(lambda progress: progress.acked_round)
         self.raft.confirmed_reads += self.reads.confirmed(round_)
 
     # --- what goes out -------------------------------------------------------------

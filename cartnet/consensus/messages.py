@@ -22,6 +22,26 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     command: msgspec.Raw
 
 
+class Admission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The one command that is the consensus's own: a replica's new file counts.
+
+    The file of a replica was lost or replaced, and with it what that file had
+    acknowledged and voted. Committed by a majority without the replica, the entry
+    makes its new file one of the group's.
+    """
+
+    admit: str
+    file: str
+
+
+decode_admission = msgspec.json.Decoder(Admission).decode
+
+
+def is_admission(command: bytes) -> bool:
+    """Whether a command is the consensus's own; a machine's is a JSON array."""
+    return command.startswith(b"{")
+
+
 class HardState(msgspec.Struct, frozen=True):
     """What must be on disk before anything that depends on it is said (3.8)."""
 
@@ -123,6 +143,7 @@ class InstallSnapshot(
     :ivar part: counted from 0; the next leaves when this one is kept.
     :ivar rows: ``[[table, [row, ...]], ...]``.
     :ivar done: no part follows.
+    :ivar founders: the file ids that count, by replica name.
     """
 
     last_index: int
@@ -130,6 +151,7 @@ class InstallSnapshot(
     part: int
     rows: msgspec.Raw
     done: bool = False
+    founders: dict[str, str] = {}
 
 
 class InstallSnapshotReply(

@@ -109,7 +109,8 @@ class HandOver:
         for voter in self._preferred:
             hears_all = heard - {voter} <= progress[voter].hears | {voter}
             if (
-                self._ticks_caught_up[voter] >= self._ticks.caught_up
+                voter in heard
+                and self._ticks_caught_up[voter] >= self._ticks.caught_up
                 and name in progress[voter].hears
                 and hears_all
             ):

@@ -59,6 +59,10 @@ class Progress:
         self._window_bytes = 0
 
     @property
+    def streaming(self) -> bool:
+        return self.mode is Mode.STREAMING
+
+    @property
     def may_send(self) -> bool:
         """Whether another append with entries may leave now."""
         if self.fetching or self.mode is Mode.SNAPSHOT:

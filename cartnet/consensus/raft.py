@@ -47,6 +47,9 @@ from cartnet.consensus.voting import consider_pre_vote, consider_vote, ignores
 
 Addressed = tuple[str, PeerMessage]
 
+NOBODY = "-"
+"""A vote that nobody gets."""
+
 NO_OP = msgspec.Raw(b"null")
 """A leader's first entry: it commits what earlier terms left (3.6.2)."""
 
@@ -101,6 +104,8 @@ class Raft:
     :ivar voters: all replicas of the group, the most preferred first.
     :ivar admitted: whether it may vote, campaign and be counted; one with an empty
         file may have forgotten a vote.
+    :ivar uncounted: the other voters of which the same is known: they are sent
+        entries, but what they say makes no majority.
     :ivar connected: the other voters that messages reach.
     :ivar commit_index: entries through it are committed.
     :ivar applied_index: entries through it are applied and their transaction written.
@@ -139,6 +144,7 @@ class Raft:
         self.commit_index = commit_index
         self.applied_index = applied_index
         self.admitted = admitted
+        self.uncounted: set[str] = set()
         self.connected: set[str] = set()
         self.confirmed_reads: list[ConfirmedRead] = []
         self.fetches: list[tuple[str, int]] = []
@@ -164,9 +170,30 @@ class Raft:
         """Ticks are late, and messages may be waiting that belong before them."""
         self.role.loop_was_held()
 
-    def admit(self) -> None:
-        """From now on this replica votes, campaigns and counts."""
+    def admit(self, term: int = 0) -> None:
+        """From now on this replica votes, campaigns and counts.
+
+        :param term: that of the entry which admitted its file: what the former file
+            voted in it is not known, so there is no vote left for it.
+        """
         self.admitted = True
+        if self.term <= term and self.vote is None:
+            self.vote = NOBODY
+
+    def count(self, voter: str, *, counts: bool) -> None:
+        """Say whether ``voter`` has the file that the group knows."""
+        if counts:
+            self.uncounted.discard(voter)
+        else:
+            self.uncounted.add(voter)
+
+    def has_caught_up(self, voter: str) -> bool:
+        """Whether ``voter`` holds all that is committed, as far as a leader knows."""
+        return (
+            isinstance(self.role, Leader)
+            and self.role.progress[voter].streaming
+            and self.role.progress[voter].match_index >= self.commit_index
+        )
 
     def peer_connected(self, voter: str) -> None:
         """Messages reach ``voter`` from now on; earlier ones may be lost."""
@@ -245,6 +272,11 @@ class Raft:
     @property
     def leads(self) -> bool:
         return isinstance(self.role, Leader)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a Ready is under way."""
+        return self._under_way is not None
 
     @property
     def may_serve(self) -> bool:

@@ -18,10 +18,12 @@ from twisted.python.failure import Failure
 from cartnet.limits import (
     APPEND_BYTES_MAX,
     APPEND_ENTRIES_MAX,
+    COMPACT_ENTRIES_MAX,
     INBOX_MESSAGES_MAX,
     TICKS_CAUGHT_UP_MAX,
 )
 from cartnet.replica.pending import Proposals, Reads
+from cartnet.replica.snapshots import Snapshots
 from cartnet.storage.transaction import Write
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from cartnet.errors import Refused
     from cartnet.seams import Cursor
     from cartnet.storage.storage import Storage
-    from cartnet.storage.transaction import Written
+    from cartnet.storage.transaction import Admitted, Written
 
 T = TypeVar("T")
 
@@ -46,6 +48,12 @@ class Surroundings(Protocol):
 
     def applied(self, index: int) -> None:
         """The state machine has reached ``index``."""
+
+    def installed(self, last_index: int, founders: dict[str, str]) -> None:
+        """A snapshot has taken the place of the tables; ``founders`` came with it."""
+
+    def file_admitted(self, admitted: Admitted) -> None:
+        """A replica's new file counts from now on."""
 
     def standing(self, raft: Raft) -> None:
         """The term, this replica's role or the leader that it knows has changed."""
@@ -70,9 +78,11 @@ class Driver:
         clock: IReactorTime,
         surroundings: Surroundings,
         request_timeout: float,
+        log_kept: int,
     ) -> None:
         """
         :param request_timeout: how long, in seconds, a proposal or read may wait.
+        :param log_kept: how many applied entries the log keeps for slow followers.
         """
         self.raft = raft
         self._storage = storage
@@ -81,6 +91,8 @@ class Driver:
         self._inbox: deque[tuple[str, PeerMessage]] = deque()
         self._proposals = Proposals(clock, request_timeout)
         self._reads = Reads(clock, request_timeout)
+        self._snapshots = Snapshots(raft, storage, self.tell, self._fail)
+        self._log_kept = log_kept
         self._drain_soon: IDelayedCall | None = None
         self._may_serve = False
         self._standing = (raft.term, type(raft.role), raft.leader)
@@ -211,6 +223,9 @@ class Driver:
         self._notice_office()
         self._read_confirmed()
         self._fetch()
+        self._snapshots.go_on()
+        if self._snapshots.installs(self._installed):
+            return False
         ready = raft.ready()
         if ready is None:
             return False
@@ -218,16 +233,40 @@ class Driver:
             self._finish(ready, raft.applied_index)
             return True
         write = Write(
-            ready.hard_state, ready.entries, ready.commit_index, ready.must_sync
+            ready.hard_state,
+            ready.entries,
+            ready.commit_index,
+            ready.must_sync,
+            compact_through=self._compact_through(),
         )
         written = self._storage.write(write)
-        written.addCallback(partial(self._written, ready)).addErrback(self._fail)
+        written.addCallback(partial(self._written, ready, write.compact_through))
+        written.addErrback(self._fail)
         return False
 
-    def _written(self, ready: Ready, written: Written) -> None:
+    def _compact_through(self) -> int:
+        """Up to where the log may go now, 0 where it is short enough (5.1)."""
+        base_index, applied_index = self.raft.log.base_index, self.raft.applied_index
+        too_many = applied_index - base_index - self._log_kept
+        if too_many < min(self._log_kept, COMPACT_ENTRIES_MAX):
+            return 0
+        return base_index + min(too_many, COMPACT_ENTRIES_MAX)
+
+    def _installed(self, last_index: int, founders: dict[str, str]) -> None:
+        """The tables are a snapshot's: what was proposed before it is not known."""
+        self._proposals.passed(last_index)
+        self._surroundings.installed(last_index, founders)
+        self._surroundings.applied(last_index)
+        self._drain()
+
+    def _written(self, ready: Ready, compacted: int, written: Written) -> None:
         if self._stopped:
             return
         self._finish(ready, written.applied_index)
+        if compacted:
+            self.raft.compact(compacted)
+        for admitted in written.admitted:
+            self._surroundings.file_admitted(admitted)
         for applied in written.answers:
             self._proposals.applied(applied.index, applied.term, applied.answer)
         if written.answers:
@@ -273,6 +312,9 @@ class Driver:
         """Read entries from disk that are too old for memory, for a slow follower."""
         fetches, self.raft.fetches = self.raft.fetches, []
         for voter, first_index in fetches:
+            if first_index <= self.raft.log.base_index:
+                self.raft.fetched(voter, ())
+                continue
             last_index = first_index + APPEND_ENTRIES_MAX - 1
             fetched = self._storage.read_entries(
                 first_index, min(last_index, self.raft.applied_index), APPEND_BYTES_MAX

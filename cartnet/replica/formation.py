@@ -1,9 +1,13 @@
-"""How a new group forms: once all its members have met, and all their files are new.
+"""Whose files count: how a new group forms, and how a lost file is noticed.
 
 A replica whose file is empty may have forgotten votes and acknowledgements, so it must
 not vote. It may where every other member says that its file is new as well: then
 there is nothing that could have been forgotten. The file ids of that meeting, the
 founders, are kept by each; a founder that missed the meeting takes them from another.
+
+A replica that meets founders among which its own file is not is an amnesiac: it is
+sent the log like all others, but does not vote, campaign or count until an entry of
+the log, committed without it, has put its new file in the place of the lost one.
 """
 
 from __future__ import annotations
@@ -15,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Formation:
-    """What one replica knows of its group's founders.
+    """What one replica knows of the files of its group.
 
-    :ivar founders: file ids by name, empty while this replica is not one of them.
+    :ivar founders: the file ids that count, by name; empty before the group formed.
     """
 
     def __init__(
@@ -42,25 +46,37 @@ class Formation:
         """A member's connection is gone; its file may be another when it returns."""
         self._met.pop(member, None)
 
+    @property
+    def admitted(self) -> bool:
+        """Whether this replica's own file counts."""
+        return self.founders.get(self._name) == self.file_id
+
+    def counts(self, member: str) -> bool:
+        """Whether a member that was met has the file that counts, as far as known."""
+        identity = self._met.get(member)
+        return (
+            identity is None
+            or not self.founders
+            or identity.file == self.founders.get(member)
+        )
+
+    def new_file(self, member: str) -> str | None:
+        """The file of a member that was met, where it does not count."""
+        identity = self._met.get(member)
+        if identity is None or self.counts(member):
+            return None
+        return identity.file
+
     def found(self) -> dict[str, str] | None:
         """The founders, where this replica can know them now and did not before."""
         if self.founders:
             return None
         for identity in self._met.values():
-            if identity.founders.get(self._name) == self.file_id:
+            if identity.founders:
                 return dict(identity.founders)
         if all(self._is_new(member) for member in self._others):
             files = {member: self._met[member].file or "" for member in self._others}
             return {self._name: self.file_id, **files}
-        return None
-
-    def is_new_among_old(self, identity: Identity) -> str | None:
-        """Why a member's messages must not count: its file is not a founder's."""
-        if self.founders and identity.file != self.founders.get(identity.replica):
-            return (
-                f"the file of {identity.replica} is new, but group {identity.group}"
-                " was formed with another: what that one acknowledged is lost"
-            )
         return None
 
     def _is_new(self, member: str) -> bool:

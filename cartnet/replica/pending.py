@@ -79,6 +79,20 @@ class Proposals:
         elif not answered.called:
             answered.callback(answer)
 
+    def passed(self, last_index: int) -> None:
+        """A snapshot holds what became of the entries up to an index, not who asked."""
+        for index in [index for index in self._in_log if index <= last_index]:
+            _, answered = self._in_log.pop(index)
+            for each in (answered, *self._of_lost_office.pop(index, ())):
+                if not each.called:
+                    each.errback(Failure(self._outcome_unknown()))
+
+    def _outcome_unknown(self) -> Refused:
+        return Refused(
+            "timeout",
+            "whether it was done is not known here; the same key finds out",
+        )
+
     def refuse_waiting(self, not_leader: Callable[[], Refused]) -> None:
         """The office is lost: what is in no log was not done."""
         waiting, self.waiting = self.waiting, []
@@ -93,14 +107,7 @@ class Proposals:
             _, answered = self._deadlines.popleft()
             if answered.called:
                 continue
-            answered.errback(
-                Failure(
-                    Refused(
-                        "timeout",
-                        f"no outcome in {self._timeout:g} s; the same key finds out",
-                    )
-                )
-            )
+            answered.errback(Failure(self._outcome_unknown()))
         self._forget_answered()
 
     def _forget_answered(self) -> None:

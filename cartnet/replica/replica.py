@@ -16,6 +16,7 @@ from cartnet.consensus.candidate import Candidate, PreCandidate
 from cartnet.consensus.follower import Follower
 from cartnet.consensus.leader import Leader
 from cartnet.consensus.log import Log as RaftLog
+from cartnet.consensus.messages import Admission
 from cartnet.consensus.raft import Raft
 from cartnet.errors import Refused
 from cartnet.limits import (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from cartnet.seams import Cursor, Seams
     from cartnet.shop.machine import Answer
     from cartnet.storage.storage import Recovered, Storage
+    from cartnet.storage.transaction import Admitted
     from cartnet.topology.groups import Group
     from cartnet.wire.arguments import Supervise
     from cartnet.wire.requests import Request
@@ -72,6 +74,7 @@ class Membership:
     :ivar secret: the cluster's, empty where there is none.
     :ivar lexical: whether the smallest address is to lead.
     :ivar request_timeout: seconds after which a request's outcome is given up.
+    :ivar log_kept: applied entries that the log keeps for followers that are behind.
     """
 
     cluster: str
@@ -81,6 +84,7 @@ class Membership:
     ticks: Ticks
     lexical: bool
     request_timeout: float
+    log_kept: int
 
     @property
     def address(self) -> str:
@@ -129,6 +133,7 @@ class Replica:
         self._ended = False
         self._deposed: Deferred[None] | None = None
         self._behind: set[str] = set()
+        self._admitting: set[str] = set()
         self._ticking = LoopingCall.withCount(self._tick)
         self._ticking.clock = seams.clock
         self._calls = make_calls(self, self.failed_by)
@@ -188,11 +193,17 @@ class Replica:
             self.group.preference,
             ticks=membership.ticks,
             random=self._seams.random,
-            log=RaftLog(recovered.term_runs, recovered.last_index, recovered.tail),
+            log=RaftLog(
+                recovered.term_runs,
+                recovered.last_index,
+                recovered.tail,
+                recovered.base_index,
+                recovered.base_term,
+            ),
             hard_state=recovered.hard_state,
             commit_index=recovered.commit_index,
             applied_index=recovered.applied_index,
-            admitted=bool(recovered.founders),
+            admitted=recovered.founders.get(self.name) == recovered.file_id,
             lexical=membership.lexical,
         )
         self._group_id = recovered.group_id
@@ -200,11 +211,16 @@ class Replica:
             self.name, self.group.names, recovered.file_id, recovered.founders
         )
         self._driver = Driver(
-            raft, self._storage, self._seams.clock, self, membership.request_timeout
+            raft,
+            self._storage,
+            self._seams.clock,
+            self,
+            membership.request_timeout,
+            membership.log_kept,
         )
         self._log.info(
             "recovered: log {first}..{last}, applied {applied}",
-            first=min(1, recovered.last_index),
+            first=recovered.base_index + 1,
             last=recovered.last_index,
             applied=recovered.applied_index,
         )
@@ -280,6 +296,8 @@ class Replica:
     def _tick(self, count: int) -> None:
         assert self._driver is not None
         self._driver.tick(count)
+        if self._driver.raft.may_serve and self._driver.raft.uncounted:
+            self._admit_new_files(self._driver)
         for lag in self._lags(self._driver.raft):
             self._note_lag(lag)
 
@@ -402,8 +420,7 @@ class Replica:
             return f"{self.name} is still reading its file"
         if identity.replica not in self.group.names:
             return f"{identity.replica} is no member of group {self.group.name}"
-        mismatch = peer_mismatch(self.identity(), identity, None)
-        return mismatch or self._formation.is_new_among_old(identity)
+        return peer_mismatch(self.identity(), identity, None)
 
     def peer_connected(self, identity: Identity) -> None:
         """A member has dialled this replica."""
@@ -456,11 +473,11 @@ class Replica:
             term=raft.term,
             commit=raft.commit_index,
             applied=raft.applied_index,
-            first=min(1, raft.log.last_index),
+            first=raft.log.base_index + 1,
             last=raft.log.last_index,
             leader=raft.leader,
             peers=self._lags(raft),
-            database_bytes=self._storage.bytes(),
+            database_bytes=self._storage.file_bytes(),
             connections=self._listener.connections,
             queue_depth=driver.queue_depth,
         )
@@ -503,6 +520,7 @@ class Replica:
         if self._formation is not None:
             self._formation.met(identity)
             self._found()
+            self._recount()
 
     def _found(self) -> None:
         """Become one of the group's founders, if it can be known who they are."""
@@ -515,6 +533,65 @@ class Replica:
         kept.addCallback(self._admitted).addErrback(self.failed_by)
 
     def _admitted(self, _: object) -> None:
-        if self._driver is not None and not self._ended:
+        assert self._formation is not None
+        if self._driver is None or self._ended:
+            return
+        if self._formation.admitted:
             self._log.info("the group has formed: all its members have met")
             self._driver.tell(lambda raft: raft.admit())
+        else:
+            self._log.warn(
+                "this file is new in an old group: it does not vote or count until the"
+                " others have brought it up to date and admitted it"
+            )
+        self._recount()
+
+    # --- files that were lost (driver.Surroundings) -----------------------------------
+
+    def _recount(self) -> None:
+        """Tell Raft whose words make majorities."""
+        formation = self._formation
+        assert formation is not None
+        if self._driver is not None:
+            for name in self.group.names:
+                if name != self.name:
+                    self._driver.raft.count(name, counts=formation.counts(name))
+
+    def _admit_new_files(self, driver: Driver) -> None:
+        """As the leader, have the log admit the new file of who has caught up."""
+        assert self._formation is not None
+        for name in sorted(driver.raft.uncounted - self._admitting):
+            file_id = self._formation.new_file(name)
+            if file_id is None or not driver.raft.has_caught_up(name):
+                continue
+            self._log.info("{name} has caught up: admitting its new file", name=name)
+            self._admitting.add(name)
+            admission = msgspec.json.encode(Admission(name, file_id))
+            admitted = driver.propose(msgspec.Raw(admission))
+            # Refused or not, the next tick sees whether it is still to be done.
+            admitted.addErrback(lambda failure: failure.trap(Refused))
+            admitted.addCallback(self._admission_ended, name).addErrback(self.failed_by)
+
+    def _admission_ended(self, _: object, name: str) -> None:
+        self._admitting.discard(name)
+
+    def file_admitted(self, admitted: Admitted) -> None:
+        formation, driver = self._formation, self._driver
+        assert formation is not None
+        assert driver is not None
+        formation.founders = {**formation.founders, admitted.name: admitted.file_id}
+        self._log.info("the new file of {name} is admitted", name=admitted.name)
+        self._recount()
+        if admitted.name == self.name and formation.admitted:
+            driver.tell(lambda raft: raft.admit(admitted.term))
+
+    def installed(self, last_index: int, founders: dict[str, str]) -> None:
+        formation, driver = self._formation, self._driver
+        assert formation is not None
+        assert driver is not None
+        self._log.info("installed a snapshot at {index}", index=last_index)
+        if founders:
+            was_admitted, formation.founders = formation.admitted, founders
+            self._recount()
+            if formation.admitted and not was_admitted:
+                driver.tell(lambda raft: raft.admit(raft.term))

@@ -61,6 +61,14 @@ def create(cursor: Cursor) -> None:
         "INSERT INTO hard_state (one, term, vote, commit_index, applied_index)"
         " VALUES (1, 0, NULL, 0, 0) ON CONFLICT (one) DO NOTHING"
     )
+    cursor.execute(
+        "CREATE TABLE IF NOT EXISTS log_base (one INTEGER PRIMARY KEY"
+        " CHECK (one = 1), idx INTEGER NOT NULL, term INTEGER NOT NULL)"
+    )
+    cursor.execute(
+        "INSERT INTO log_base (one, idx, term) VALUES (1, 0, 0)"
+        " ON CONFLICT (one) DO NOTHING"
+    )
 
 
 def state(cursor: Cursor) -> State:
@@ -85,10 +93,41 @@ def save(cursor: Cursor, new: State) -> None:
 
 
 def last(cursor: Cursor) -> tuple[int, int]:
-    """Return index and term of the last entry; zeros where the log is empty."""
+    """Return index and term of the last entry; the base's where the log is empty."""
     cursor.execute("SELECT idx, term FROM log ORDER BY idx DESC LIMIT 1")
-    index, term = cursor.fetchone() or (0, 0)
+    index, term = cursor.fetchone() or base(cursor)
     return index, term
+
+
+def base(cursor: Cursor) -> tuple[int, int]:
+    """Return index and term of the last entry that was compacted away (5.1)."""
+    cursor.execute("SELECT idx, term FROM log_base")
+    index, term = cursor.fetchone()
+    return index, term
+
+
+def compact(cursor: Cursor, through: int) -> None:
+    """Delete the entries up to ``through``, whose effects are in the tables."""
+    index, _ = base(cursor)
+    if through <= index:
+        return
+    term = term_at(cursor, through)
+    cursor.execute("DELETE FROM log WHERE idx <= ?", (through,))
+    _set_base(cursor, through, term)
+
+
+def replace(cursor: Cursor, last_index: int, last_term: int) -> None:
+    """Begin anew behind a snapshot's last entry; the hard state stays (5.2)."""
+    cursor.execute("DELETE FROM log")
+    _set_base(cursor, last_index, last_term)
+    cursor.execute(
+        "UPDATE hard_state SET commit_index = ?, applied_index = ?",
+        (last_index, last_index),
+    )
+
+
+def _set_base(cursor: Cursor, index: int, term: int) -> None:
+    cursor.execute("UPDATE log_base SET idx = ?, term = ?", (index, term))
 
 
 def append(cursor: Cursor, entries: Sequence[Entry], commit_index: int) -> None:
@@ -130,11 +169,14 @@ def entries(
     """Read the entries from ``first_index`` to ``last_index``, both included.
 
     Stops before the commands' sizes sum to more than ``bytes_max``, but never before
-    the first, so that whoever reads on makes progress.
+    the first, so that whoever reads on makes progress. Empty where ``first_index`` is
+    compacted away.
 
     :raises Damaged: an entry is missing or differs from what was written.
     """
     assert first_index >= 1, "indexes count from 1"
+    if first_index <= base(cursor)[0]:
+        return ()
     cursor.execute(
         "SELECT idx, term, command, checksum FROM log WHERE idx BETWEEN ? AND ?"
         " ORDER BY idx",
@@ -184,16 +226,16 @@ def term_runs(cursor: Cursor) -> tuple[tuple[int, int], ...]:
     (index,) = cursor.fetchone() or (last_index + 1,)
     runs = []
     while index <= last_index:
-        term = _term(cursor, index)
+        term = term_at(cursor, index)
         runs.append((index, term))
         step = 1
-        while index + step <= last_index and _term(cursor, index + step) == term:
+        while index + step <= last_index and term_at(cursor, index + step) == term:
             step *= 2
         # The run reaches index + step // 2, but not index + step.
         inside, outside = index + step // 2, min(index + step, last_index + 1)
         while outside - inside > 1:
             middle = (inside + outside) // 2
-            if _term(cursor, middle) == term:
+            if term_at(cursor, middle) == term:
                 inside = middle
             else:
                 outside = middle
@@ -214,7 +256,11 @@ def _entry(row: Any) -> Entry:
     return Entry(index, term, msgspec.Raw(command))
 
 
-def _term(cursor: Cursor, index: int) -> int:
+def term_at(cursor: Cursor, index: int) -> int:
+    """Return the term of the entry at ``index``.
+
+    :raises Damaged: it is missing.
+    """
     cursor.execute("SELECT term FROM log WHERE idx = ?", (index,))
     row = cursor.fetchone()
     if row is None:

@@ -81,6 +81,11 @@ def save_founders(cursor: Cursor, founders: dict[str, str]) -> None:
     )
 
 
+def admit(cursor: Cursor, name: str, file_id: str) -> None:
+    """Let a replica's new file take the place of the one it was formed with."""
+    save_founders(cursor, {**founders(read(cursor)), name: file_id})
+
+
 def check(cursor: Cursor, owner: Owner, path: str) -> None:
     """Compare the file with who wants it; a fresh one suits everybody.
 

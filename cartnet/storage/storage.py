@@ -18,7 +18,8 @@ from twisted.python.failure import Failure
 
 from cartnet.limits import CACHE_BYTES_MAX, CACHE_ENTRIES_MAX
 from cartnet.shop.group import group_id
-from cartnet.storage import claims, journal, owner
+from cartnet.storage import claims, digest, journal, owner, snapshot
+from cartnet.storage.digest import Comparison, StateDamaged
 from cartnet.storage.journal import Damaged
 from cartnet.storage.owner import Owner, StartError
 from cartnet.storage.transaction import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from cartnet.seams import Cursor, Disk, Worker
     from cartnet.shop.machine import Machine
     from cartnet.storage.lock import FileLock
+    from cartnet.storage.snapshot import Snapshot
 
 __all__ = [
     "Applied",
@@ -48,6 +50,7 @@ __all__ = [
     "Owner",
     "Recovered",
     "StartError",
+    "StateDamaged",
     "Storage",
     "Write",
     "Written",
@@ -60,6 +63,7 @@ T = TypeVar("T")
 class Recovered:
     """What a file held when it was opened.
 
+    :ivar base_index: entries through it are compacted away.
     :ivar term_runs: the first index of every term in the log, with that term.
     :ivar tail: the newest entries, oldest first, within the cache's bounds.
     :ivar commit_index: known to be committed, at least ``applied_index``.
@@ -79,6 +83,8 @@ class Recovered:
     founders: dict[str, str]
     group_id: str | None
     replica: str
+    base_index: int = 0
+    base_term: int = 0
 
 
 class Closed(Exception):
@@ -114,6 +120,7 @@ class Storage:
         self._writer_state = WriterState()
         self._writer: Worker | None = None
         self._reader: Worker | None = None
+        self._passing: list[Worker] = []
         self._lock: FileLock | None = None
         self._crashed = False
         self._ending = False
@@ -149,13 +156,20 @@ class Storage:
         Writes commit in the order in which they are asked for. A failed one fails its
         Deferred and all later ones; the file then holds the state before it.
         """
+        interaction = partial(
+            perform,
+            write=write,
+            machine=self._machine,
+            fence=self._fence,
+            keeper=self._writer_state.digest,
+        )
+        return self._write(interaction, sync=write.sync)
+
+    def _write(self, interaction: Callable[[Cursor], T], *, sync: bool) -> Deferred[T]:
         if self._ending:
             return self._refuse()
         assert self._writer is not None, "opened first"
-        interaction = partial(
-            perform, write=write, machine=self._machine, fence=self._fence
-        )
-        return self._run(self._writer, self._writer_job(interaction, sync=write.sync))
+        return self._run(self._writer, self._writer_job(interaction, sync=sync))
 
     def read(self, query: Callable[[Cursor], T]) -> Deferred[T]:
         """Run a query over one moment of the file, beside the writer.
@@ -183,13 +197,67 @@ class Storage:
             )
         )
 
-    def bytes(self) -> int:
+    def file_bytes(self) -> int:
         """Return the size of the file with its write-ahead log; 0 where it has none."""
         return sum(
             path.stat().st_size
             for path in (self._path, self._path.with_name(f"{self._path.name}-wal"))
             if path.exists()
         )
+
+    def snapshot(self) -> Deferred[Snapshot]:
+        """Copy the machine's tables out, beside writers and readers."""
+        return self._pass(snapshot.take)
+
+    def recount(self) -> Deferred[Comparison]:
+        """Hold the tables, as they are on the disk, against their digest.
+
+        Beside writers and readers, and ended by :meth:`close`, since it takes seconds
+        for a million rows. The connection is a fresh one: it has no pages in memory,
+        which might be right where those on the disk are not.
+        """
+
+        def check() -> None:
+            self._fence.check()
+            if self._ending:
+                raise Closed
+
+        return self._pass(partial(digest.compare, check=check, deep=True))
+
+    def _pass(self, query: Callable[[Cursor], T]) -> Deferred[T]:
+        """Run a long query on a connection, and in a thread, of its own."""
+        if self._ending:
+            return self._refuse()
+        worker = self._disk.open(self._path, read_only=True)
+        self._passing.append(worker)
+
+        def passed(result: T | Failure) -> Any:
+            if worker not in self._passing:
+                return result  # The storage is being closed, and this worker with it.
+            self._passing.remove(worker)
+            return worker.close().addCallback(lambda _: result)
+
+        return self._run(worker, ReaderJob(query, self._fence)).addBoth(passed)
+
+    def stage(self, part: int, rows: bytes) -> Deferred[None]:
+        """Keep a part of a snapshot that has come; part 0 forgets all before."""
+
+        def staged(cursor: Cursor) -> None:
+            snapshot.stage(cursor, part, rows)
+
+        return self._write(staged, sync=False)
+
+    def install(
+        self, last_index: int, last_term: int, founders: dict[str, str]
+    ) -> Deferred[None]:
+        """Put the parts that have come in place of tables and log; synced."""
+
+        def installed(cursor: Cursor) -> None:
+            snapshot.install(
+                cursor, last_index, last_term, founders, self._writer_state.digest
+            )
+
+        return self._write(installed, sync=True)
 
     def close(self) -> Deferred[None]:
         """Finish what is in hand, close the file, give the lock back, then fire.
@@ -208,7 +276,7 @@ class Storage:
         self._crashed = True
         self._fence.close()
         if not self._ended:
-            for worker in (self._writer, self._reader):
+            for worker in (self._writer, self._reader, *self._passing):
                 if worker is not None:
                     worker.interrupt()
         return self._end()
@@ -222,14 +290,19 @@ class Storage:
         owner.check(cursor, self._owner, str(self._path))
         owner.create(cursor, self._owner, self._token_bytes)
         journal.create(cursor)
+        snapshot.create(cursor)
         self._machine.create(cursor)
+        digest.open_tables(cursor)
         state = journal.state(cursor)
         meta = owner.read(cursor)
+        base_index, base_term = journal.base(cursor)
         last_index, last_term = journal.last(cursor)
         if last_index < state.applied_index:
             raise Damaged(f"{self._path}: applied entries are missing from the log")
         return Recovered(
             hard_state=state.hard_state,
+            base_index=base_index,
+            base_term=base_term,
             last_index=last_index,
             last_term=last_term,
             term_runs=journal.term_runs(cursor),
@@ -279,6 +352,8 @@ class Storage:
         # The reader first: the last connection of a file to go copies its WAL, and a
         # read-only one cannot.
         try:
+            while self._passing:
+                await self._passing.pop().close()
             if self._reader is not None:
                 await self._reader.close()
         finally:

@@ -6,12 +6,14 @@ here runs in the writer's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from cartnet.consensus.messages import decode_admission, is_admission
 from cartnet.limits import APPLY_BYTES_MAX, APPLY_ENTRIES_MAX
-from cartnet.storage import journal, owner
+from cartnet.storage import digest, journal, owner
+from cartnet.storage.digest import DigestKeeper
 
 if TYPE_CHECKING:
     from cartnet.consensus.messages import Entry, HardState
@@ -32,6 +34,7 @@ class Write:
         Only what promises nothing (neither entries, hard state nor founders) may go
         without: effects are applied again from the log.
     :ivar founders: the file ids of the group's first members by name, or None.
+    :ivar compact_through: applied entries up to this index go; 0 where none do.
     """
 
     hard_state: HardState | None = None
@@ -39,6 +42,7 @@ class Write:
     commit_index: int = 0
     sync: bool = True
     founders: dict[str, str] | None = None
+    compact_through: int = 0
 
     def __post_init__(self) -> None:
         assert self.sync or not (
@@ -56,14 +60,29 @@ class Applied:
 
 
 @dataclass(frozen=True)
+class Admitted:
+    """A replica's new file counts from an entry of ``term`` on."""
+
+    term: int
+    name: str
+    file_id: str
+
+
+@dataclass(frozen=True)
 class Written:
     """What a Write brought: at most APPLY_ENTRIES_MAX entries applied, in order.
 
     Where ``applied_index`` is still below the commit index, the next Write goes on.
+
+    :ivar admitted: the replicas whose new files were admitted, with the terms of the
+        entries that did it.
+    :ivar digests: those of the tables that were recorded, with their indexes.
     """
 
     applied_index: int
     answers: tuple[Applied, ...]
+    admitted: tuple[Admitted, ...] = ()
+    digests: tuple[tuple[int, str], ...] = ()
 
 
 class Fenced(Exception):
@@ -128,7 +147,9 @@ class WriterJob(Job[T]):
         try:
             self._writer.synchronize(cursor, self.sync)
             cursor.execute("BEGIN IMMEDIATE")
+            self._writer.digest.begin(connection)
             result = self._interaction(cursor)
+            self._writer.digest.save(cursor)
             # Here the race with a crash is decided: either it sees a transaction that
             # rolls back, or one whose COMMIT has begun and may end either way.
             self._fence.check()
@@ -141,9 +162,10 @@ class WriterJob(Job[T]):
 
 
 class WriterState:
-    """The one setting of the writer's connection that changes; its thread's own."""
+    """What goes with the writer's connection; its thread's own."""
 
     def __init__(self) -> None:
+        self.digest = DigestKeeper()
         self._sync: bool | None = None
 
     def synchronize(self, cursor: Cursor, sync: bool) -> None:
@@ -179,7 +201,9 @@ def roll_back(connection: Any, cursor: Cursor) -> None:
         cursor.execute("ROLLBACK")
 
 
-def perform(cursor: Cursor, write: Write, machine: Machine, fence: Fence) -> Written:
+def perform(
+    cursor: Cursor, write: Write, machine: Machine, fence: Fence, keeper: DigestKeeper
+) -> Written:
     """Append, keep the hard state, apply what is committed; within a transaction.
 
     :raises cartnet.storage.journal.Damaged: an entry to apply is not what was written.
@@ -188,30 +212,51 @@ def perform(cursor: Cursor, write: Write, machine: Machine, fence: Fence) -> Wri
     journal.append(cursor, write.entries, before.commit_index)
     commit_index = max(before.commit_index, write.commit_index)
     last_index = min(commit_index, before.applied_index + APPLY_ENTRIES_MAX)
-    answers: tuple[Applied, ...] = ()
+    applied: list[Applied] = []
+    recorded: list[tuple[int, str]] = []
+    admitted: tuple[Admitted, ...] = ()
     if last_index > before.applied_index:
         # Read back rather than taken from memory: what is applied is what is on disk.
         entries = journal.entries(
             cursor, before.applied_index + 1, last_index, APPLY_BYTES_MAX
         )
-        answers = tuple(_apply(cursor, entry, machine, fence) for entry in entries)
+        for entry in entries:
+            applied.append(_apply(cursor, entry, machine, fence))
+            if digest.due(entry.index, bytes(entry.command)):
+                # Here, not at the end: what is compared is the state after this entry.
+                recorded.append((entry.index, keeper.record(cursor, entry.index)))
+        admitted = tuple(_admissions(entries))
+        for each in admitted:
+            owner.admit(cursor, each.name, each.file_id)
     after = journal.State(
         hard_state=write.hard_state or before.hard_state,
         commit_index=commit_index,
-        applied_index=before.applied_index + len(answers),
+        applied_index=before.applied_index + len(applied),
     )
     assert after.hard_state.term >= before.hard_state.term, "terms never fall"
     if after != before:
         journal.save(cursor, after)
     if write.founders is not None:
         owner.save_founders(cursor, write.founders)
-    return Written(after.applied_index, answers)
+    if write.compact_through:
+        assert write.compact_through <= after.applied_index
+        journal.compact(cursor, write.compact_through)
+    return Written(after.applied_index, tuple(applied), admitted, tuple(recorded))
 
 
 def _apply(cursor: Cursor, entry: Entry, machine: Machine, fence: Fence) -> Applied:
     # A crash between two statements would not be noticed before COMMIT otherwise.
     fence.check()
     answer = None
-    if bytes(entry.command) != journal.NULL_COMMAND:
+    command = bytes(entry.command)
+    if command != journal.NULL_COMMAND and not is_admission(command):
         answer = machine.apply(cursor, entry.index, entry.command)
     return Applied(entry.index, entry.term, answer)
+
+
+def _admissions(entries: tuple[Entry, ...]) -> Iterator[Admitted]:
+    for entry in entries:
+        command = bytes(entry.command)
+        if is_admission(command):
+            admission = decode_admission(command)
+            yield Admitted(entry.term, admission.admit, admission.file)

@@ -34,7 +34,7 @@ _HELLO: Final = re.compile(rb'\s*\{\s*"hello"\s*:')
 
 Name = Annotated[str, msgspec.Meta(max_length=HELLO_STRING_CHARACTERS_MAX)]
 Founders = Annotated[dict[Name, Name], msgspec.Meta(max_length=HELLO_FOUNDERS_MAX)]
-Purpose = Literal["peer", "client"]
+Purpose = Literal["peer", "client", "supervisor"]
 Side = Literal["dialer", "listener"]
 
 
@@ -43,7 +43,9 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     :ivar group: the replica's, empty for one who is no replica.
     :ivar replica: its name, or a tool's.
-    :ivar purpose: ``peer`` to send Raft's messages, ``client`` to send requests.
+    :ivar purpose: ``peer`` to send Raft's messages, ``client`` to send requests,
+        ``supervisor`` to send ``supervise`` alone, which even a replica that was paused
+        or isolated on purpose takes.
     :ivar members: the hash of the group's members, as this process has them.
     :ivar incarnation: random, drawn when the replica started.
     :ivar file: the random id of its database, null before that is read.
@@ -181,6 +183,14 @@ class Handshake:
 _SIDES: Final[tuple[Side, ...]] = ("dialer", "listener")
 
 
+def is_supervisors_hello(line: bytes) -> bool:
+    """Say whether a line says hello, and that it wants to supervise; not proven yet."""
+    try:
+        return _decode_hello(line).hello.purpose == "supervisor"
+    except msgspec.MsgspecError:
+        return False
+
+
 def is_hello(line: bytes) -> bool:
     """Whether a connection's first line begins a handshake, not a client's requests."""
     return _HELLO.match(line) is not None
@@ -205,6 +215,4 @@ def peer_mismatch(mine: Identity, theirs: Identity, name: str | None) -> str | N
         )
     if mine.group_id and theirs.group_id and theirs.group_id != mine.group_id:
         return f"group id {shown(theirs.group_id)}, here {shown(mine.group_id)}"
-    if mine.founders and theirs.founders and theirs.founders != mine.founders:
-        return f"{theirs_shown} was formed with other files of group {mine.group}"
     return None

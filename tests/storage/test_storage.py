@@ -169,7 +169,7 @@ class ThreadedTests(StorageCase):
 
         self.assertIn("s1r0.db-wal", modes)
         self.assertEqual(
-            store.bytes(),
+            store.file_bytes(),
             self.path.stat().st_size
             + self.path.with_name("s1r0.db-wal").stat().st_size,
         )

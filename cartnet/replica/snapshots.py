@@ -1,0 +1,195 @@
+"""Snapshots on their way: sent part by part to whom needs one, taken and put in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from cartnet.consensus.messages import InstallSnapshot, InstallSnapshotReply
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from cartnet.consensus.raft import Raft
+    from cartnet.storage.snapshot import Snapshot
+    from cartnet.storage.storage import Storage
+
+
+@dataclass
+class _Sending:
+    """A snapshot on its way to one voter, one part in flight."""
+
+    term: int
+    snapshot: Snapshot
+    part: int = 0
+
+
+@dataclass
+class _Taking:
+    """A snapshot that a leader sends; ``part`` is awaited."""
+
+    leader: str
+    term: int
+    last_index: int
+    last_term: int
+    founders: dict[str, str]
+    part: int = 0
+    staging: bool = False
+    complete: bool = False
+
+    def is_of(self, leader: str, sent: InstallSnapshot) -> bool:
+        return (self.leader, self.term, self.last_index) == (
+            leader,
+            sent.term,
+            sent.last_index,
+        )
+
+
+class Snapshots:
+    """Both ends of one replica's snapshots, between its Raft and its storage."""
+
+    def __init__(
+        self,
+        raft: Raft,
+        storage: Storage,
+        tell: Callable[[Callable[[Raft], None]], None],
+        failed: Callable[[Failure], None],
+    ) -> None:
+        """
+        :param tell: runs something on the Raft in the driver's turn.
+        :param failed: told when the disk has failed.
+        """
+        self._raft = raft
+        self._storage = storage
+        self._tell = tell
+        self._failed = failed
+        self._wanted: list[str] = []
+        self._copying = False
+        self._sending: dict[str, _Sending] = {}
+        self._taking: _Taking | None = None
+        self._installing = False
+
+    def go_on(self) -> None:
+        """Do what the Raft has asked for since the last time."""
+        raft = self._raft
+        snapshots, raft.snapshots = raft.snapshots, []
+        replies, raft.snapshot_replies = raft.snapshot_replies, []
+        parts, raft.snapshot_parts = raft.snapshot_parts, []
+        if not raft.leads:
+            self._forget()
+        for voter in snapshots:
+            self._end(voter)
+            self._wanted.append(voter)
+        if self._wanted and not self._copying:
+            self._copy()
+        for voter, reply in replies:
+            self._replied(voter, reply)
+        for leader, part in parts:
+            self._take(leader, part)
+
+    # --- sending --------------------------------------------------------------------
+
+    def _copy(self) -> None:
+        self._copying = True
+        voter = self._wanted.pop(0)
+        copied = self._storage.snapshot()
+        copied.addCallback(partial(self._copied, voter, self._raft.term))
+        copied.addErrback(self._failed)
+
+    def _copied(self, voter: str, term: int, snapshot: Snapshot) -> None:
+        self._copying = False
+        if self._raft.leads and self._raft.term == term:
+            self._sending[voter] = _Sending(term, snapshot)
+            self._send(voter)
+        else:
+            snapshot.close()
+
+    def _send(self, voter: str) -> None:
+        sending = self._sending[voter]
+        snapshot = sending.snapshot
+        part = InstallSnapshot(
+            sending.term,
+            snapshot.last_index,
+            snapshot.last_term,
+            sending.part,
+            msgspec.Raw(snapshot.part(sending.part)),
+            done=sending.part == snapshot.parts - 1,
+            founders=snapshot.founders,
+        )
+        self._tell(lambda raft: raft.send_snapshot_part(voter, part))
+
+    def _replied(self, voter: str, reply: InstallSnapshotReply) -> None:
+        sending = self._sending.get(voter)
+        if sending is None or sending.snapshot.last_index != reply.last_index:
+            return
+        if reply.next_part != sending.part + 1:
+            return
+        sending.part += 1
+        if sending.part < sending.snapshot.parts:
+            self._send(voter)
+        else:
+            self._end(voter)
+
+    def _end(self, voter: str) -> None:
+        sending = self._sending.pop(voter, None)
+        if sending is not None:
+            sending.snapshot.close()
+
+    def _forget(self) -> None:
+        self._wanted.clear()
+        for voter in list(self._sending):
+            self._end(voter)
+
+    # --- taking ---------------------------------------------------------------------
+
+    def _take(self, leader: str, sent: InstallSnapshot) -> None:
+        taking = self._taking
+        if self._installing or (taking is not None and taking.staging):
+            return
+        if sent.part == 0:
+            taking = self._taking = _Taking(
+                leader, sent.term, sent.last_index, sent.last_term, sent.founders
+            )
+        if taking is None or not taking.is_of(leader, sent) or sent.part != taking.part:
+            return
+        taking.staging = True
+        staged = self._storage.stage(sent.part, bytes(sent.rows))
+        staged.addCallback(lambda _: self._tell(partial(self._staged, taking, sent)))
+        staged.addErrback(self._failed)
+
+    def _staged(self, taking: _Taking, sent: InstallSnapshot, raft: Raft) -> None:
+        taking.staging = False
+        taking.part += 1
+        taking.complete = sent.done
+        reply = InstallSnapshotReply(raft.term, taking.last_index, taking.part)
+        raft.send(taking.leader, reply)
+
+    def installs(self, installed: Callable[[int, dict[str, str]], None]) -> bool:
+        """Install a snapshot that is complete, once nothing else is being written.
+
+        :return: whether that is under way: nothing else may be written then.
+        """
+        if self._installing:
+            return True
+        taking, raft = self._taking, self._raft
+        if taking is None or not taking.complete or raft.is_writing:
+            return False
+        self._taking = None
+        if taking.last_index <= raft.commit_index:
+            return False
+        self._installing = True
+
+        def done(_: Any) -> None:
+            self._installing = False
+            raft.installed(taking.leader, taking.last_index, taking.last_term)
+            installed(taking.last_index, taking.founders)
+
+        put_in_place = self._storage.install(
+            taking.last_index, taking.last_term, taking.founders
+        )
+        put_in_place.addCallback(done).addErrback(self._failed)
+        return True
