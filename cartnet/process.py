@@ -25,12 +25,10 @@ from cartnet.topology.address import split
 from cartnet.topology.listening import listening
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
     from twisted.internet.interfaces import IListeningPort
     from twisted.logger import Logger
 
-    from cartnet.client.group import GroupClient
     from cartnet.seams import Seams
     from cartnet.supervisor.child_processes import ChildProcesses
     from cartnet.supervisor.cluster import Cluster
@@ -50,7 +48,6 @@ class Process(Service):
         seams: Seams,
         supervisor: InProcess | ChildProcesses,
         cluster: Cluster,
-        clients: Mapping[str, GroupClient],
         log: Logger,
     ) -> None:
         self._plan = plan
@@ -58,7 +55,6 @@ class Process(Service):
         self._clock = seams.clock
         self._supervisor = supervisor
         self._cluster = cluster
-        self._clients = clients
         self._log = log
         self._admin: AdminFactory | None = None
         self._admin_port: IListeningPort | None = None
@@ -207,6 +203,5 @@ class Process(Service):
         await self._supervisor.stop()
         if self._admin_port is not None:
             await maybeDeferred(self._admin_port.stopListening)
-        for client in self._clients.values():
-            client.stop()
+        self._cluster.stop()
         say(f"stopped; data is in {self._plan.configuration.data}/")

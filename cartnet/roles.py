@@ -28,6 +28,8 @@ from cartnet.limits import SWITCH_INTERVAL_SECONDS, TICK_SECONDS
 from cartnet.observability.logs import LoggedService, Logs
 from cartnet.outside import outside
 from cartnet.process import OPERATOR_PASSWORD_FILE, Process
+from cartnet.replica.gate import Gate
+from cartnet.replica.gated import gated
 from cartnet.replica.replica import Membership, Replica
 from cartnet.shop.machine import machine_for
 from cartnet.storage.owner import Owner, StartError
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from cartnet.topology.groups import Group
     from cartnet.topology.placement import Plan
     from cartnet.wire.arguments import Supervise
+    from cartnet.wire.hello import Purpose
 
 
 def make_service(plan: Plan, reactor: Any) -> IService:
@@ -89,10 +92,11 @@ def make_service(plan: Plan, reactor: Any) -> IService:
             replicas.make,
             log,
             emptied=lambda: process.emptied(),
+            chaos=configuration.chaos,
         )
     clients = group_clients(configuration, seams, "admin")
     cluster = cluster_view(plan, seams, supervisor, clients)
-    process = Process(plan, reactor, seams, supervisor, cluster, clients, log)
+    process = Process(plan, reactor, seams, supervisor, cluster, log)
     return LoggedService(logs.process, process)
 
 
@@ -112,11 +116,16 @@ def cluster_view(
         lambda name: " ".join(
             ["twistd -n --pidfile= cartnet --replica", name, *plan.options(name)]
         ),
+        group_clients(plan.configuration, seams, "admin", "supervisor"),
+        chaos=plan.configuration.chaos,
     )
 
 
 def group_clients(
-    configuration: Configuration, seams: Seams, name: str
+    configuration: Configuration,
+    seams: Seams,
+    name: str,
+    purpose: Purpose = "client",
 ) -> dict[str, GroupClient]:
     """A client of every group, by the group's name; ``name`` is who calls."""
     return {
@@ -127,6 +136,7 @@ def group_clients(
             configuration.secret,
             name,
             configuration.timing.request_timeout,
+            purpose,
         )
         for group in configuration.topology.groups
     }
@@ -148,10 +158,12 @@ class Replicas:
 
     def make(self, name: str) -> Replica:
         """Put one incarnation together; it touches nothing before it is claimed."""
-        configuration, seams = self._plan.configuration, self._seams
+        configuration = self._plan.configuration
         timing = configuration.timing
         group = configuration.topology.group_of(name)
         log = self._logs.replica_logger(name, lambda: replica.term)
+        gate = Gate(name, self._seams.clock, log)
+        seams = gated(self._seams, gate)
         membership = Membership(
             cluster=configuration.topology.cluster,
             group=group,
@@ -175,23 +187,27 @@ class Replicas:
             membership,
             seams,
             storage,
-            partial(self._calls, group, clients, catalogue, log),
+            partial(self._calls, group, seams, clients, catalogue, log),
             partial(self._supervise, name),
             log,
             clients=tuple(clients.values()),
             started=catalogue.start if group.kind == "balancer" else None,
+            gate=gate,
         )
         return replica
 
     def _supervise(self, via: str, asked: Supervise) -> Deferred[object]:
         """Do what another process asks of this one, through the port of ``via``."""
         return Deferred.fromCoroutine(
-            self.supervisor.call(asked.command, asked.replica or via, via=via)
+            self.supervisor.call(
+                asked.command, asked.replica or via, via=via, target=asked.target
+            )
         )
 
     def _calls(
         self,
         group: Group,
+        seams: Seams,
         clients: Mapping[str, GroupClient],
         catalogue: Catalogue,
         log: Logger,
@@ -199,7 +215,7 @@ class Replicas:
         broken: Callable[[Failure], None],
     ) -> Calls:
         """What a replica of ``group`` answers, over its replicated log."""
-        configuration, seams = self._plan.configuration, self._seams
+        configuration = self._plan.configuration
         topology, timeout = configuration.topology, configuration.timing.request_timeout
         match group.kind:
             case "balancer":

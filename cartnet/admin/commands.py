@@ -32,6 +32,13 @@ HELP: Final[dict[str, Entry]] = {
     "start": Entry("start NAME", "brings a dead replica back"),
     "restart": Entry("restart NAME", "kills a replica if it lives, and starts it"),
     "status": Entry("status [NAME|GROUP]", "shows replicas in detail"),
+    "pause": Entry("pause NAME", "makes a replica hang: messages to it wait"),
+    "resume": Entry("resume NAME", "lets a paused replica go on"),
+    "isolate": Entry(
+        "isolate NAME", "cuts a replica off: messages from and to it are lost"
+    ),
+    "heal": Entry("heal [NAME]", "ends that, for one replica or for all"),
+    "transfer": Entry("transfer GROUP NAME", "moves leadership to a replica"),
     "leader": Entry("leader GROUP", "names the replica that leads a group"),
     "stock": Entry("stock [ITEM [QUANTITY]]", "shows what is in stock, or sets it"),
     "reset-inventory": Entry(
@@ -41,6 +48,14 @@ HELP: Final[dict[str, Entry]] = {
     "password": Entry("password SECRET", "opens the other commands, if one is set"),
     "quit": Entry("quit", "closes this connection"),
     "exit": Entry("exit", "stops every replica of this process, and the process"),
+}
+
+
+_PAST: Final = {
+    "pause": "paused",
+    "resume": "resumed",
+    "isolate": "isolated",
+    "heal": "healed",
 }
 
 
@@ -88,6 +103,14 @@ class Commands:
             case ["restart", name]:
                 await self._cluster.restart(name)
                 return _done(f"restarted {name}")
+            case [("pause" | "resume" | "isolate" | "heal") as fault, name]:
+                await self._cluster.inject(fault, name)
+                return _done(f"{_PAST[fault]} {name}")
+            case ["heal"]:
+                return await self._heal_all()
+            case ["transfer", group, name]:
+                await self._cluster.transfer(group, name)
+                return _done(f"transferred {group} to {name}")
             case ["status"]:
                 return await self._status(None)
             case ["status", what]:
@@ -130,6 +153,11 @@ class Commands:
         group = self._cluster.topology.group_of(name).name
         statuses = await self._cluster.group_statuses(group)
         return [status for status in statuses if status.name == name]
+
+    async def _heal_all(self) -> Reply:
+        healed = await self._cluster.heal_all()
+        text = f"healed {' '.join(healed)}" if healed else "nothing was isolated"
+        return Reply((text,), healed)
 
     async def _leader(self, group: str) -> Reply:
         leader = await self._cluster.leader(group)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cartnet.limits import CHALLENGE_BYTES
 from cartnet.transport.dialing import Connection, dial
-from cartnet.wire.hello import Handshake, Identity
+from cartnet.wire.hello import Handshake, Identity, Purpose
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -22,9 +22,16 @@ Dial = Callable[
 connection to the second. Cancelling gives the attempt up."""
 
 
-def dialler(seams: Seams, cluster: str, secret: bytes, name: str, group: Group) -> Dial:
+def dialler(
+    seams: Seams,
+    cluster: str,
+    secret: bytes,
+    name: str,
+    group: Group,
+    purpose: Purpose = "client",
+) -> Dial:
     """Make what dials the members of ``group`` in the name of ``name``."""
-    mine = Identity(cluster=cluster, replica=name, purpose="client")
+    mine = Identity(cluster=cluster, replica=name, purpose=purpose)
 
     def dial_member(
         member: Member, on_line: Callable[[bytes], None], on_lost: Callable[[], None]

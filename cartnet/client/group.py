@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cartnet.client.watch import Arguments
     from cartnet.seams import Seams
     from cartnet.topology.groups import Group
+    from cartnet.wire.hello import Purpose
 
 
 class GroupClient:
@@ -46,6 +47,7 @@ class GroupClient:
     :param secret: its secret (``b""`` without one), which both sides prove to know.
     :param name: who calls, for the other side's log: a replica's name or a tool's.
     :param request_timeout: seconds a call is tried for, unless it says otherwise.
+    :param purpose: what for (:class:`cartnet.wire.hello.Identity`).
     """
 
     def __init__(
@@ -56,13 +58,14 @@ class GroupClient:
         secret: bytes,
         name: str,
         request_timeout: float,
+        purpose: Purpose = "client",
     ) -> None:
         self.group = group
         self._clock = seams.clock
         self._random = seams.random
         self._request_timeout = request_timeout
         self._members = Members(
-            group, seams, dialler(seams, cluster, secret, name, group)
+            group, seams, dialler(seams, cluster, secret, name, group, purpose)
         )
         self._under_way = 0
         self._pauses: set[Deferred[None]] = set()

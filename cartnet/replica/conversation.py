@@ -33,7 +33,12 @@ from cartnet.limits import (
 )
 from cartnet.replica.serving import Serving
 from cartnet.wire.framing import LineSplitter, LineTooLong
-from cartnet.wire.hello import Handshake, HelloRefused, is_hello
+from cartnet.wire.hello import (
+    Handshake,
+    HelloRefused,
+    is_hello,
+    is_supervisors_hello,
+)
 from cartnet.wire.messages import BadMessage, decode_message
 from cartnet.wire.replies import encode_error
 
@@ -55,13 +60,18 @@ class Conversation(Protocol):
     :ivar trusted: the other side has proved that it knows the cluster's secret.
     :ivar address: the host at the other end.
     :ivar peer: the member whose messages come by it, or None.
+    :ivar supervises: it says that it brings a supervisor's commands, and is served
+        those alone. The replica's gate is no obstacle to them.
     """
 
     def __init__(self, listener: Listener, address: str) -> None:
         self.trusted = False
         self.address = address
         self.peer: str | None = None
+        self.supervises = False
         self._listener = listener
+        self._gate = listener.gate
+        self._lost_its_hello = False
         self._splitter = LineSplitter(LINE_BYTES_MAX)
         self._take: Callable[[bytes], None] | None = None
         self._handshake: Handshake | None = None
@@ -91,11 +101,22 @@ class Conversation(Protocol):
     @property
     def writable(self) -> bool:
         """Whether the other side keeps up with what is sent to it."""
-        return not self._paused and not self._is_over
+        # What a watcher is not sent it gets later, all in one: it must not be lost.
+        isolated = self._gate.isolated and not self.supervises
+        return not self._paused and not self._is_over and not isolated
 
     def write(self, line: bytes) -> None:
         """Send a line, given without its end; one who never reads is cut off."""
         if self._is_over:
+            return
+        if self._gate.shut and not self.supervises:
+            if self._gate.paused:
+                self._gate.enter(self._write, line)
+            return
+        self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        if self._is_over or (self._gate.isolated and not self.supervises):
             return
         self._stream.write(line + b"\n")
         if self._paused:
@@ -150,6 +171,15 @@ class Conversation(Protocol):
             return False
         return self._paused or self._serving is None or not self._serving.busy
 
+    def mend(self) -> None:
+        """Messages pass again: go on where that is possible."""
+        if self.supervises:
+            return
+        if self._lost_its_hello or self._hello_since is not None:
+            self.abort()
+        elif self._serving is not None and not self._is_over:
+            self._serving.wake()
+
     # --- what the network does --------------------------------------------------------
 
     @override
@@ -162,6 +192,19 @@ class Conversation(Protocol):
 
     @override
     def dataReceived(self, data: bytes) -> None:
+        if self._gate.paused and not self._may_pass(data.partition(b"\n")[0]):
+            # Nothing more is read while the replica hangs.
+            self._stream.pauseProducing()
+            self._gate.enter(self._read_on, data)
+        else:
+            self._received(data)
+
+    def _read_on(self, data: bytes) -> None:
+        if not self._ended:
+            self._stream.resumeProducing()
+        self._received(data)
+
+    def _received(self, data: bytes) -> None:
         if self._is_over:
             return
         self._heard_at = self._listener.clock.seconds()
@@ -183,18 +226,30 @@ class Conversation(Protocol):
 
     @override
     def connectionLost(self, reason: Failure | None = None) -> None:
+        self._happens(self._lost)
+
+    def _lost(self) -> None:
         self._end()
         self._listener.left(self)
 
+    def _happens(self, what: Callable[[], None]) -> None:
+        if self.supervises:
+            what()
+        else:
+            self._gate.enter(what)
+
     def readConnectionLost(self) -> None:  # noqa: N802 # Twisted's name
         """The other side has said its last; it may still wait for answers."""
+        self._happens(self._has_said_its_last)
+
+    def _has_said_its_last(self) -> None:
         self._said_its_last = True
         if not self._held and (self._serving is None or not self._serving.in_hand):
             self.close()
 
     def writeConnectionLost(self) -> None:  # noqa: N802 # Twisted's name
         """Nothing can be answered any more."""
-        self.abort()
+        self._happens(self.abort)
 
     # --- IPushProducer: the other side's pace -----------------------------------------
 
@@ -204,6 +259,9 @@ class Conversation(Protocol):
 
     def resumeProducing(self) -> None:  # noqa: N802 # Twisted's name
         """All has been read: go on with what was held."""
+        self._happens(self._go_on)
+
+    def _go_on(self) -> None:
         self._paused = False
         self._bytes_while_paused = 0
         if self._serving is not None:
@@ -218,7 +276,7 @@ class Conversation(Protocol):
         if self._held or self._is_over:
             return
         if self._said_its_last:
-            self.readConnectionLost()
+            self._has_said_its_last()
             return
         if self._splitter.unfinished:
             self._unfinished_since = self._listener.clock.seconds()
@@ -241,10 +299,18 @@ class Conversation(Protocol):
             elif line[:1] != b"{" and _HTTP.match(line):
                 # A web page must not be able to make a browser post requests here.
                 self._turn_away("this port takes lines of JSON, not HTTP")
+            elif self._gate.isolated and not self._may_pass(line):
+                self._lost_its_hello |= self._take is None and is_hello(line)
             elif self._take is None:
                 self._begin(line)
             else:
                 self._take(line)
+
+    def _may_pass(self, line: bytes) -> bool:
+        """Whether a line comes through although the gate is shut."""
+        if self._take is None and is_supervisors_hello(line):
+            self.supervises = True
+        return self.supervises
 
     def _hold(self, lines: list[bytes]) -> None:
         self._held.extend(lines)
@@ -258,6 +324,7 @@ class Conversation(Protocol):
             self._serve(line)
             return
         host = self._listener.host
+        self.supervises = is_supervisors_hello(line)
         self._hello_since = self._listener.clock.seconds()
         self._handshake = Handshake(
             "listener",

@@ -21,6 +21,7 @@ from cartnet.limits import (
     REQUESTS_PER_REPLICA_MAX,
 )
 from cartnet.replica.conversation import Conversation
+from cartnet.replica.gate import Gate
 from cartnet.topology.address import is_loopback
 from cartnet.wire.shown import one_line
 
@@ -65,12 +66,20 @@ class Listener:
     """
 
     def __init__(
-        self, host: Host, seams: Seams, log: Logger, request_timeout: float
+        self,
+        host: Host,
+        seams: Seams,
+        log: Logger,
+        request_timeout: float,
+        gate: Gate | None = None,
     ) -> None:
         """
         :param request_timeout: after so many seconds, and a grace, a request that has
             no answer is answered with ``timeout``.
+        :param gate: the replica's; without one nothing holds it.
         """
+        self.gate = gate if gate is not None else Gate("", seams.clock, log)
+        self.gate.on_heal(self._mend)
         self.host = host
         self.clock = seams.clock
         self.token_bytes = seams.token_bytes
@@ -187,6 +196,11 @@ class Listener:
         self._stop_sweeping()
         for conversation in list(self._connections):
             conversation.abort()
+
+    def _mend(self) -> None:
+        """Messages pass again."""
+        for conversation in list(self._connections):
+            conversation.mend()
 
     def _sweep(self) -> None:
         """Look at the ages of everything, in place of a timer for each."""

@@ -28,6 +28,7 @@ from cartnet.limits import (
 )
 from cartnet.replica.driver import Driver
 from cartnet.replica.formation import Formation
+from cartnet.replica.gate import Gate
 from cartnet.replica.listener import Listener
 from cartnet.replica.log_time import LogTime
 from cartnet.replica.peers import Peers
@@ -95,6 +96,7 @@ class Replica:
     """One incarnation: claimed, started, then stopped or crashed, once.
 
     :ivar failed: fires, with the reason, when it has to stop by itself.
+    :ivar gate: where it can be paused and isolated.
     """
 
     def __init__(
@@ -107,17 +109,20 @@ class Replica:
         log: Logger,
         clients: tuple[GroupClient, ...] = (),
         started: Callable[[], None] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         """
         :param make_calls: makes what this kind of group answers.
         :param supervise: does what another process asks of this one's supervisor.
         :param clients: how it reaches other groups; they end with it.
         :param started: called once it takes part.
+        :param gate: what ``seams`` and ``clients`` are behind, if anything.
         """
         self.membership = membership
         self.name = membership.name
         self.group = membership.group
         self.failed: Deferred[Any] = Deferred()
+        self.gate = gate if gate is not None else Gate(self.name, seams.clock, log)
         self._seams = seams
         self._storage = storage
         self._supervise = supervise
@@ -138,7 +143,7 @@ class Replica:
         self._ticking.clock = seams.clock
         self._calls = make_calls(self, self.failed_by)
         self._listener = Listener(
-            self, seams, log, request_timeout=membership.request_timeout
+            self, seams, log, membership.request_timeout, self.gate
         )
         self._peers = Peers(self, membership.group, self.name, seams, log)
 
@@ -237,12 +242,14 @@ class Replica:
         self._listener.abort()
         self._peers.abort()
         self._end()
-        return DeferredList([self._close_port(), self._storage.crash()]).addCallback(
-            lambda _: None
-        )
+        ended = DeferredList([self._close_port(), self._storage.crash()])
+        # What waits at the gate finds that all is over.
+        self.gate.open()
+        return ended.addCallback(lambda _: None)
 
     def drain(self) -> Deferred[None]:
         """Take no new requests; fire when those in hand have their answers."""
+        self.gate.open()
         return self._listener.drain()
 
     def stop(self) -> Deferred[None]:
@@ -414,7 +421,7 @@ class Replica:
 
     def unwelcome(self, identity: Identity) -> str | None:
         """Why whoever says to be ``identity`` must not come in, None if it may."""
-        if identity.purpose == "client":
+        if identity.purpose != "peer":
             return None
         if self._formation is None:
             return f"{self.name} is still reading its file"
@@ -455,11 +462,25 @@ class Replica:
             "leader": status.leader,
         }
 
+    def transfer(self, target: str) -> None:
+        """Begin to hand the office over to another member, gracefully (3.10).
+
+        :raises Refused: ``not_leader``, or ``unavailable`` where that cannot begin.
+        """
+        driver = self._running()
+        if not driver.raft.leads:
+            raise self.not_leader()
+        if target not in driver.raft.connected:
+            raise Refused("unavailable", f"{self.name} has no connection to {target}")
+        self._log.info("hands over to {target}, as it was told to", target=target)
+        driver.tell(lambda raft: raft.hand_over(target))
+
     def status(self) -> Status:
         driver = self._driver
-        if driver is None:
+        state = self.gate.state
+        if driver is None or state != "alive":
             address = self.membership.address
-            return Status(self.name, address, self.group.name, "alive")
+            return Status(self.name, address, self.group.name, state)
         raft = driver.raft
         role: Role = "learner"
         if raft.admitted:

@@ -43,6 +43,10 @@ class Line(Protocol):
     def trusted(self) -> bool: ...
 
     @property
+    def supervises(self) -> bool:
+        """Whether it is for a supervisor's commands alone."""
+
+    @property
     def address(self) -> str: ...
 
     @property
@@ -167,6 +171,8 @@ class Serving:
 
     def _begin(self, request: Request) -> None:
         listener = self._listener
+        if self._line.supervises and request.call != "supervise":
+            raise Refused("forbidden", "this connection is for supervise alone")
         if listener.draining and not self._line.trusted:
             raise Refused("unavailable", "this replica is stopping; ask another")
         if len(self.in_hand) >= REQUESTS_PER_CONNECTION_MAX:

@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from cartnet.topology.groups import Topology
 
-State = Literal["alive", "dead", "unreachable"]
+State = Literal["alive", "dead", "paused", "unreachable"]
 Role = Literal["leader", "follower", "candidate", "learner", "-"]
 
 

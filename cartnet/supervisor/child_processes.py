@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from twisted.logger import Logger
 
+    from cartnet.replica.gate import Fault
     from cartnet.topology.groups import Topology
 
 
@@ -227,6 +228,19 @@ class ChildProcesses:
         if place.child is not None:
             await self._end(place)
         await self._start(name)
+
+    def inject(self, fault: Fault, name: str) -> bool:
+        self._require_alive(name)
+        return False
+
+    def transfer(self, name: str, target: str) -> bool:
+        self._require_alive(name)
+        return False
+
+    def _require_alive(self, name: str) -> None:
+        require_hosted(name, self.names)
+        if self._places[name].child is None:
+            raise Refused("conflict", f"{name} is dead")
 
     # --- Processes -------------------------------------------------------------------
 

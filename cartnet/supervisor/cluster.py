@@ -16,6 +16,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.error import ConnectionRefusedError as NothingListensError
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from typing_extensions import override
 
 from cartnet.errors import Refused
@@ -23,7 +24,10 @@ from cartnet.limits import (
     STATUS_SECONDS_MAX,
     SUPERVISE_REPLY_SECONDS,
     SUPERVISE_SECONDS_MAX,
+    TRANSFER_POLL_SECONDS,
+    TRANSFER_SECONDS_MAX,
 )
+from cartnet.replica.gate import Fault, require_chaos
 from cartnet.replica.status import Status, not_alive
 
 if TYPE_CHECKING:
@@ -78,17 +82,26 @@ class Cluster:
         supervisor: Supervisor,
         groups: Mapping[str, GroupCalls],
         run_command: Callable[[str], str],
+        doors: Mapping[str, GroupCalls] | None = None,
+        *,
+        chaos: bool = False,
     ) -> None:
         """See the cluster from the process that ``supervisor`` supervises.
 
         :param groups: a client of every group, by the group's name.
         :param run_command: gives what to type on a replica's host to run it there.
+        :param doors: a client of every group for ``supervise`` alone, which even a
+            replica that hangs on purpose lets in; by default ``groups``.
+        :param chaos: whether replicas may be paused and isolated.
         """
         self.topology = topology
         self._clock = clock
         self._network = network
         self._supervisor = supervisor
         self._groups = groups
+        self._doors = groups if doors is None else doors
+        self._clients = [*groups.values(), *(doors or {}).values()]
+        self._chaos = chaos
         self._run_command = run_command
 
     @property
@@ -102,7 +115,7 @@ class Cluster:
 
     def stop(self) -> None:
         """Close the connections to other processes, for good."""
-        for group in self._groups.values():
+        for group in self._clients:
             group.stop()
 
     # --- How they are ----------------------------------------------------------------
@@ -130,10 +143,7 @@ class Cluster:
 
         :raises Refused: ``not_found`` if there is no such group.
         """
-        for status in await self.group_statuses(group):
-            if status.role == "leader":
-                return status.name
-        return None
+        return _leader_of(await self.group_statuses(group))
 
     async def _status(self, name: str) -> Status:
         if name in self.here:
@@ -144,13 +154,20 @@ class Cluster:
 
     async def _own_word(self, name: str) -> Status:
         """Ask a replica, over its own port, how it is."""
+        answer = await self._answer(name)
+        if answer is not None:
+            return answer
+        # What cannot be reached may be dead, or it hangs: an earlier connection that
+        # was never answered is given up on just then.
+        dead = await self._is_refused(name)
+        return not_alive(self.topology, name, "dead" if dead else "unreachable")
+
+    async def _answer(self, name: str) -> Status | None:
+        """What a replica's own port says of it, None where it says nothing."""
         try:
             return await self._status_by(name, name)
-        except Refused as refused:
-            # What cannot be reached may be dead, or it hangs: an earlier connection
-            # that was never answered is given up on just then.
-            dead = refused.code == "unavailable" and await self._is_refused(name)
-            return not_alive(self.topology, name, "dead" if dead else "unreachable")
+        except Refused:
+            return None
 
     async def _is_refused(self, name: str) -> bool:
         """Say whether nothing listens on a replica's port."""
@@ -200,7 +217,7 @@ class Cluster:
             await self._supervisor.start(name)
         elif via := await self._host_of(name):
             await self._supervise(via, "start", name, SUPERVISE_SECONDS_MAX)
-        elif (await self._own_word(name)).state == "alive":
+        elif await self._answer(name) is not None:
             raise Refused("conflict", f"{name} is alive")
         else:
             raise self._nobody_starts(name)
@@ -217,6 +234,81 @@ class Cluster:
         else:
             await self._through_its_own_port("restart", name)
             await self._until(name, alive=True)
+
+    # --- Faults, and who leads -------------------------------------------------------
+
+    async def inject(self, fault: Fault, name: str) -> None:
+        """Pause, resume, isolate or heal a replica, wherever it runs.
+
+        :raises Refused: ``not_found``, ``forbidden`` where that is switched off,
+            ``conflict`` if it is so already or dead, ``unavailable`` if its process
+            does not answer.
+        """
+        self._require(name)
+        require_chaos(self._chaos, fault)
+        if name not in self.here or not self._supervisor.inject(fault, name):
+            await self._directly(fault, name)
+
+    async def heal_all(self) -> list[str]:
+        """Heal every replica that is isolated; return their names.
+
+        :raises Refused: ``forbidden`` where that is switched off.
+        """
+        require_chaos(self._chaos, "heal")
+        names = self.topology.names
+        healed = await DeferredList(
+            [Deferred.fromCoroutine(self.inject("heal", name)) for name in names],
+            consumeErrors=True,
+        )
+        # A failure is a replica that is not isolated, is dead, or cannot be reached.
+        outcomes: list[tuple[bool, Any]] = list(healed)
+        for _, outcome in outcomes:
+            if isinstance(outcome, Failure) and not outcome.check(Refused):
+                outcome.raiseException()
+        return [name for name, (done, _) in zip(names, outcomes, strict=True) if done]
+
+    async def transfer(self, group_name: str, target: str) -> None:
+        """Have a group's leader hand its office over to ``target``, gracefully.
+
+        :raises Refused: ``not_found``, ``bad_request`` if it is no member, ``conflict``
+            if it leads already or is not alive, ``unavailable`` without a leader that
+            could, ``timeout`` if it did not take over.
+        """
+        group = self._group(group_name)
+        self._require(target)
+        if target not in group.names:
+            members = ", ".join(group.names)
+            raise Refused(
+                "bad_request",
+                f"{target} is no member of {group_name}; its members are {members}",
+            )
+        statuses = {each.name: each for each in await self.statuses(group.names)}
+        if statuses[target].state != "alive":
+            raise Refused("conflict", f"{target} is {statuses[target].state}")
+        leader = _leader_of(statuses.values())
+        if leader is None:
+            raise Refused("unavailable", f"{group_name} has no leader at the moment")
+        if leader == target:
+            raise Refused("conflict", f"{target} leads {group_name} already")
+        if leader not in self.here or not self._supervisor.transfer(leader, target):
+            await self._directly("transfer", leader, target)
+        await self._until_leads(group_name, target)
+
+    async def _until_leads(self, group: str, target: str) -> None:
+        deadline = self._clock.seconds() + TRANSFER_SECONDS_MAX
+        while (leader := await self.leader(group)) != target:
+            if self._clock.seconds() > deadline:
+                now = f"{leader} leads" if leader else "nobody leads at the moment"
+                raise Refused("timeout", f"{target} did not take over in time; {now}")
+            await deferLater(self._clock, TRANSFER_POLL_SECONDS)
+
+    async def _directly(
+        self, command: str, name: str, target: str | None = None
+    ) -> None:
+        """Have the process of ``name`` do something, by that replica's own port."""
+        if await self._answer(name) is None:
+            raise await self._unanswered(name, "dead")
+        await self._supervise(name, command, name, SUPERVISE_SECONDS_MAX, target)
 
     async def _host_of(self, name: str) -> str | None:
         """Find a living replica of another name in the process that runs ``name``."""
@@ -238,15 +330,18 @@ class Cluster:
         return others[found[1]] if isinstance(found, tuple) else None
 
     async def _through_its_own_port(self, command: str, name: str) -> None:
-        state = (await self._own_word(name)).state
-        address = self.topology.member(name).address
-        if state == "dead":
-            raise Refused("conflict", f"{name} is dead already")
-        if state == "unreachable":
-            raise Refused("unavailable", f"{name} at {address} does not answer")
+        if await self._answer(name) is None:
+            raise await self._unanswered(name, "dead already")
         await self._supervise(name, command, name, SUPERVISE_SECONDS_MAX)
         # The reply leaves before it happens.
         await deferLater(self._clock, 2 * SUPERVISE_REPLY_SECONDS)
+
+    async def _unanswered(self, name: str, dead: str) -> Refused:
+        """Say why nothing is heard of a replica."""
+        if await self._is_refused(name):
+            return Refused("conflict", f"{name} is {dead}")
+        address = self.topology.member(name).address
+        return Refused("unavailable", f"{name} at {address} does not answer")
 
     async def _until(self, name: str, *, alive: bool) -> None:
         """Wait until a replica is, or is not, alive, but not for long."""
@@ -260,16 +355,19 @@ class Cluster:
     # --- Reaching them ---------------------------------------------------------------
 
     async def _supervise(
-        self, via: str, command: str, name: str, seconds: float
+        self,
+        via: str,
+        command: str,
+        name: str,
+        seconds: float,
+        target: str | None = None,
     ) -> msgspec.Raw:
-        group = self._groups[self.topology.group_of(via).name]
+        group = self._doors[self.topology.group_of(via).name]
+        arguments = {"command": command, "replica": name}
+        if target is not None:
+            arguments["target"] = target
         asked = Deferred.fromCoroutine(
-            group.call_member(
-                via,
-                "supervise",
-                {"command": command, "replica": name},
-                timeout=seconds,
-            )
+            group.call_member(via, "supervise", arguments, timeout=seconds)
         )
         try:
             return await asked.addTimeout(seconds, self._clock)
@@ -296,6 +394,10 @@ class Cluster:
             f"no process that runs {name} answers; on the host of {address} run: "
             + self._run_command(name),
         )
+
+
+def _leader_of(statuses: Iterable[Status]) -> str | None:
+    return next((each.name for each in statuses if each.role == "leader"), None)
 
 
 def _with_one_leader(statuses: list[Status]) -> list[Status]:

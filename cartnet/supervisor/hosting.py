@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
+    from cartnet.replica.gate import Fault, Gate
     from cartnet.replica.status import Status
 
 T = TypeVar("T")
@@ -27,6 +28,14 @@ class HostedReplica(Protocol):
 
         The supervisor then calls :meth:`crash`. It stays silent otherwise.
         """
+
+    @property
+    def gate(self) -> Gate:
+        """Where it is paused and isolated."""
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether, after it has failed, another incarnation is to start at once."""
 
     def claim(self) -> None:
         """Take the lock, the file and the port, without waiting.
@@ -52,7 +61,10 @@ class HostedReplica(Protocol):
         """End in order; nothing acknowledged or in hand is lost."""
 
     def status(self) -> Status:
-        """Say how it is; its ``state`` is ``alive``."""
+        """Say how it is; its ``state`` is not ``dead``."""
+
+    def transfer(self, target: str) -> None:
+        """Begin to hand its office over; refuse where that cannot begin."""
 
 
 class Supervisor(Protocol):
@@ -77,6 +89,15 @@ class Supervisor(Protocol):
 
     def restart(self, name: str) -> Deferred[None]:
         """Kill a replica if it lives, and bring it back."""
+
+    def inject(self, fault: Fault, name: str) -> bool:
+        """Begin or end a fault of a living replica.
+
+        Say False, having done nothing, where it has to be asked itself.
+        """
+
+    def transfer(self, name: str, target: str) -> bool:
+        """Have a leader begin to hand over to ``target``; False as for a fault."""
 
     def stop(self) -> Deferred[None]:
         """Stop all replicas in order, and start none from now on."""

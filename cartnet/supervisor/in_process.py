@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.python.failure import Failure
 
 from cartnet.errors import Refused
 from cartnet.limits import DRAIN_SECONDS_MAX, STOP_SECONDS_MAX, SUPERVISE_REPLY_SECONDS
+from cartnet.replica.gate import FAULTS, Fault, require_chaos
 from cartnet.replica.status import Status, not_alive
 from cartnet.supervisor.hosting import HostedReplica, observe, require_hosted
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from twisted.logger import Logger
 
     from cartnet.topology.groups import Topology
+
+
+_FAULTS: Final[dict[str, Fault]] = {fault: fault for fault in FAULTS}
 
 
 @dataclass
@@ -50,11 +54,14 @@ class InProcess:
         make: Callable[[str], HostedReplica],
         log: Logger,
         emptied: Callable[[], None] | None = None,
+        *,
+        chaos: bool = False,
     ) -> None:
         """Host ``names``, all of them dead at first.
 
         :param emptied: called each time the last living replica has been killed or
             has failed; a process that nobody could reach any more ends then.
+        :param chaos: whether replicas may be paused and isolated.
         """
         self.names = tuple(names)
         self._clock = clock
@@ -62,6 +69,7 @@ class InProcess:
         self._make = make
         self._log = log
         self._emptied = emptied
+        self._chaos = chaos
         self._stopping = False
         self._places = {name: _Place(None, succeed(None)) for name in names}
 
@@ -194,10 +202,34 @@ class InProcess:
             self._crash(place)
         await self._start(name)
 
+    def inject(self, fault: Fault, name: str) -> bool:
+        require_chaos(self._chaos, fault)
+        self._living(name).gate.inject(fault)
+        return True
+
+    def transfer(self, name: str, target: str) -> bool:
+        replica = self._living(name)
+        state = replica.status().state
+        if state != "alive":
+            raise Refused("conflict", f"{name} is {state}")
+        replica.transfer(target)
+        return True
+
+    def _living(self, name: str) -> HostedReplica:
+        require_hosted(name, self.names)
+        replica = self._places[name].replica
+        if replica is None:
+            raise Refused("conflict", f"{name} is dead")
+        return replica
+
     # --- Asked for by other processes ------------------------------------------------
 
     async def call(
-        self, command: str, replica: str | None, via: str | None = None
+        self,
+        command: str,
+        replica: str | None,
+        via: str | None = None,
+        target: str | None = None,
     ) -> object:
         """Do what another process asks through a replica port (``supervise``).
 
@@ -224,11 +256,12 @@ class InProcess:
                 self._later(lambda: self.restart(replica))
             case "restart":
                 await self.restart(replica)
+            case "transfer" if target is not None:
+                self.transfer(replica, target)
+            case _ if (fault := _FAULTS.get(command)) is not None:
+                self.inject(fault, replica)
             case _:
-                raise Refused(
-                    "bad_request",
-                    f"supervise knows status, kill, start and restart, not {command}",
-                )
+                raise Refused("bad_request", f"supervise does not know {command}")
         return {"replica": replica}
 
     def _later(self, act: Callable[[], Deferred[None]]) -> None:
@@ -260,7 +293,10 @@ class InProcess:
                     "{name} stopped itself: {reason}", name=name, reason=reason
                 )
                 self._crash(place)
-                self._tell_if_emptied()
+                if replica.begins_anew:
+                    self.start(name).addErrback(self._unexpected)
+                else:
+                    self._tell_if_emptied()
 
         replica.failed.addBoth(has_failed)
         return replica.start()

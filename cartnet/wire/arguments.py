@@ -193,10 +193,14 @@ class Take(Arguments, frozen=True, forbid_unknown_fields=True):
 
 
 class Supervise(Arguments, frozen=True, forbid_unknown_fields=True):
-    """A command for the supervisor of the process that runs this replica."""
+    """A command for the supervisor of the process that runs this replica.
+
+    :ivar target: who is to lead, for ``transfer``.
+    """
 
     command: Word
     replica: ReplicaName | None = None
+    target: ReplicaName | None = None
 
 
 CALLS: Final[Mapping[str, type[Arguments]]] = {

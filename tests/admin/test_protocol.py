@@ -213,8 +213,8 @@ class OtherCommands(AdminTests):
     def test_mistakes(self) -> None:
         """What is no command, or misused, is one error line that helps."""
         self.assertEqual(
-            self.type("pause s1r0"),
-            "error: there is no command 'pause'; help lists the commands\n",
+            self.type("haunt s1r0"),
+            "error: there is no command 'haunt'; help lists the commands\n",
         )
         self.assertEqual(self.type("kill"), "error: usage: kill NAME\n")
         self.assertEqual(self.type("list all"), "error: usage: list\n")
