@@ -30,6 +30,8 @@ class Cursor(Protocol):
 
     def fetchone(self) -> Any: ...
 
+    def fetchmany(self, size: int, /) -> list[Any]: ...
+
     def fetchall(self) -> list[Any]: ...
 
 
@@ -38,6 +40,10 @@ class Connection(Protocol):
     storage uses."""
 
     def cursor(self) -> Any: ...
+
+    def create_function(
+        self, name: str, narg: int, func: Callable[..., Any], /
+    ) -> None: ...
 
     def interrupt(self) -> None: ...
 

@@ -45,6 +45,9 @@ class CutOff:
     def in_transaction(self) -> bool:
         return bool(self.connection.in_transaction)
 
+    def create_function(self, *arguments: Any) -> None:
+        self.connection.create_function(*arguments)
+
     def close(self) -> None:
         self.connection.close()
 
@@ -66,6 +69,9 @@ class CutOffCursor:
 
     def fetchone(self) -> Any:
         return self._cursor.fetchone()
+
+    def fetchmany(self, size: int) -> Any:
+        return self._cursor.fetchmany(size)
 
     def fetchall(self) -> Any:
         return self._cursor.fetchall()
