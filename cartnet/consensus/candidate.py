@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from cartnet.consensus.messages import (
     AppendEntries,
     AppendEntriesReply,
+    Forgotten,
     Heartbeat,
     HeartbeatReply,
     InstallSnapshot,
@@ -62,6 +63,7 @@ class _Campaign:
             case (
                 AppendEntriesReply()
                 | HeartbeatReply()
+                | Forgotten()
                 | InstallSnapshotReply()
                 | TimeoutNow()
             ):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from cartnet.consensus.messages import (
     AppendEntries,
     AppendEntriesReply,
+    Forgotten,
     Heartbeat,
     HeartbeatReply,
     InstallSnapshot,
@@ -94,6 +95,10 @@ class Follower:
             case InstallSnapshot():
                 self._heard(sender)
                 self._consider_snapshot(sender, message)
+            case Forgotten():
+                self._heard(sender)
+                if self.raft.log.lacks(message.index, message.entry_term):
+                    self.raft.has_forgotten = True
             case TimeoutNow():
                 if sender == self.leader and self.raft.admitted:
                     self.raft.become_candidate(handed_over=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from cartnet.consensus.messages import (
     AppendEntries,
     AppendEntriesReply,
+    Forgotten,
     Entry,
     Heartbeat,
     HeartbeatReply,
@@ -79,6 +80,10 @@ class Leader:
         self._hand_over_ticks = 0
         self._timeout_now_sent = False
 
+    def forget(self, voter: str) -> None:
+        """Nothing is known of ``voter``'s log any more."""
+        self.progress[voter] = Progress(self.raft.log.last_index + 1)
+
     def connected(self, voter: str) -> None:
         """A new connection: what was sent on the old one may be lost."""
         self.progress[voter].probe()
@@ -149,7 +154,7 @@ class Leader:
                 if progress.matched(message.match_index):
                     self._commit()
             case AppendEntriesReply():
-                self._rejected(progress, message)
+                self._rejected(sender, progress, message)
             case HeartbeatReply():
                 progress.hears = frozenset(message.hears)
                 progress.acked_round = max(progress.acked_round, message.round)
@@ -157,7 +162,7 @@ class Leader:
             case InstallSnapshotReply():
                 progress.snapshot_goes_on()
                 self.raft.snapshot_replies.append((sender, message))
-            case PreVoteReply() | RequestVoteReply() | TimeoutNow():
+            case PreVoteReply() | RequestVoteReply() | TimeoutNow() | Forgotten():
                 pass  # From the election that this replica has won.
             case AppendEntries() | Heartbeat() | InstallSnapshot():
                 raise AssertionError("a term has one leader")
@@ -180,9 +185,16 @@ class Leader:
             for voter, progress in self.progress.items()
         )
 
-    def _rejected(self, progress: Progress, reply: AppendEntriesReply) -> None:
+    def _rejected(
+        self, voter: str, progress: Progress, reply: AppendEntriesReply
+    ) -> None:
         """Go back to where the follower's log may join on (3.5)."""
         assert reply.rejected_index is not None
+        if progress.lacks_what_it_had(reply.rejected_index):
+            term = self.raft.log.term(reply.rejected_index)
+            assert term is not None, "the leader probes where its log begins or later"
+            self.raft.send(voter, Forgotten(self.raft.term, reply.rejected_index, term))
+            return
         next_index = reply.conflict_index
         own = self.raft.log.last_index_of_term(reply.conflict_term)
         if own is not None and own <= reply.rejected_index:

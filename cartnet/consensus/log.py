@@ -95,6 +95,10 @@ class Log:
         """Whether a log that ends there is as up to date as this one (3.6.1)."""
         return (last_term, last_index) >= (self.last_term, self.last_index)
 
+    def lacks(self, index: int, term: int) -> bool:
+        """Whether the entry of ``term`` at ``index`` is not here, nor compacted away."""
+        return index > self.base_index and self.term(index) != term
+
     def append(self, entry: Entry) -> None:
         assert entry.index == self.last_index + 1
         assert entry.term >= self.last_term

@@ -135,6 +135,17 @@ class TimeoutNow(Message, frozen=True, forbid_unknown_fields=True, tag="timeout_
     """Campaign at once: the leader hands its office over (3.10)."""
 
 
+class Forgotten(Message, frozen=True, forbid_unknown_fields=True, tag="forgotten"):
+    """You have acknowledged the entry of ``entry_term`` at ``index``, and lack it now.
+
+    A file that was replaced by an old copy has forgotten votes as well, perhaps: its
+    replica begins anew, as one whose file was lost.
+    """
+
+    index: int
+    entry_term: int
+
+
 class InstallSnapshot(
     Message, frozen=True, forbid_unknown_fields=True, tag="install_snapshot"
 ):
@@ -173,6 +184,7 @@ PeerMessage = (
     | Heartbeat
     | HeartbeatReply
     | TimeoutNow
+    | Forgotten
     | InstallSnapshot
     | InstallSnapshotReply
 )

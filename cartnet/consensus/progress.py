@@ -117,6 +117,13 @@ class Progress:
         """A part of the snapshot has been kept."""
         self._ticks_unacked = 0
 
+    def lacks_what_it_had(self, rejected_index: int) -> bool:
+        """Whether a probe at what it has acknowledged was rejected all the same."""
+        return (
+            self.mode is Mode.PROBING
+            and 0 < rejected_index == self.match_index == self.next_index - 1
+        )
+
     def rejected(self, rejected_index: int, next_index: int) -> bool:
         """An append did not join on at ``rejected_index``; say whether to probe again.
 

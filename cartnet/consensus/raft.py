@@ -110,6 +110,7 @@ class Raft:
     :ivar commit_index: entries through it are committed.
     :ivar applied_index: entries through it are applied and their transaction written.
     :ivar confirmed_reads: reads whose replica still led; taken by the outside.
+    :ivar has_forgotten: the file lacks what it has acknowledged: it is an old copy.
     :ivar fetches: ``(voter, first index)`` of entries to be read from disk; likewise.
     :ivar snapshots: voters that are to be sent the machine's tables; likewise.
     :ivar snapshot_replies: what they answered; likewise.
@@ -147,6 +148,7 @@ class Raft:
         self.uncounted: set[str] = set()
         self.connected: set[str] = set()
         self.confirmed_reads: list[ConfirmedRead] = []
+        self.has_forgotten = False
         self.fetches: list[tuple[str, int]] = []
         self.snapshots: list[str] = []
         self.snapshot_replies: list[tuple[str, InstallSnapshotReply]] = []
@@ -186,6 +188,11 @@ class Raft:
             self.uncounted.discard(voter)
         else:
             self.uncounted.add(voter)
+
+    def has_new_file(self, voter: str) -> None:
+        """What ``voter`` has acknowledged was in another file."""
+        if isinstance(self.role, Leader):
+            self.role.forget(voter)
 
     def has_caught_up(self, voter: str) -> bool:
         """Whether ``voter`` holds all that is committed, as far as a leader knows."""

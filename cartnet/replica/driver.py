@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Outdated(Exception):
+    """The file is not what it was: it is set aside, and the replica begins anew."""
+
+
 class Surroundings(Protocol):
     """What the driver tells its replica."""
 
@@ -205,6 +209,11 @@ class Driver:
         try:
             while self._inbox:
                 self.raft.step(*self._inbox.popleft())
+            if self.raft.has_forgotten:
+                raise Outdated(
+                    "the database lacks what this replica has acknowledged: it is an"
+                    " old copy, or its disk lies about what is synced"
+                )
             while not self._stopped and self._advance():
                 pass
         except Exception:

@@ -37,10 +37,18 @@ class Formation:
         self.file_id = file_id
         self.founders = founders
         self._met: dict[str, Identity] = {}
+        self._files: dict[str, str] = {}
 
-    def met(self, identity: Identity) -> None:
-        """A member has proved itself, and said what its file is."""
+    def met(self, identity: Identity) -> bool:
+        """A member has proved itself, and said what its file is.
+
+        :return: whether it had another file before, as far as this replica has seen.
+        """
         self._met[identity.replica] = identity
+        former = self._files.get(identity.replica)
+        if identity.file:
+            self._files[identity.replica] = identity.file
+        return former not in (None, identity.file)
 
     def lost(self, member: str) -> None:
         """A member's connection is gone; its file may be another when it returns."""

@@ -26,7 +26,7 @@ from cartnet.limits import (
     PROPOSAL_BYTES_MAX,
     TICK_SECONDS,
 )
-from cartnet.replica.driver import Driver
+from cartnet.replica.driver import Driver, Outdated
 from cartnet.replica.formation import Formation
 from cartnet.replica.gate import Gate
 from cartnet.replica.listener import Listener
@@ -122,6 +122,7 @@ class Replica:
         self.name = membership.name
         self.group = membership.group
         self.failed: Deferred[Any] = Deferred()
+        self.begins_anew = False
         self.gate = gate if gate is not None else Gate(self.name, seams.clock, log)
         self._seams = seams
         self._storage = storage
@@ -245,7 +246,12 @@ class Replica:
         ended = DeferredList([self._close_port(), self._storage.crash()])
         # What waits at the gate finds that all is over.
         self.gate.open()
-        return ended.addCallback(lambda _: None)
+        return ended.addCallback(self._crashed)
+
+    def _crashed(self, _: object) -> None:
+        if self.begins_anew:
+            aside = self._storage.set_aside()
+            self._log.warn("the database was moved to {path}", path=str(aside))
 
     def drain(self) -> Deferred[None]:
         """Take no new requests; fire when those in hand have their answers."""
@@ -394,7 +400,11 @@ class Replica:
         """Stop for good: a belief was broken, or the disk failed."""
         if self._ended:
             return
-        self._log.failure("this replica stops: {why}", reason, why=reason.value)
+        if reason.check(Outdated):
+            self.begins_anew = True
+            self._log.error("this replica begins anew: {why}", why=reason.value)
+        else:
+            self._log.failure("this replica stops: {why}", reason, why=reason.value)
         self._end()
         self.failed.callback(reason)
 
@@ -539,9 +549,11 @@ class Replica:
 
     def _meet(self, identity: Identity) -> None:
         if self._formation is not None:
-            self._formation.met(identity)
+            has_new_file = self._formation.met(identity)
             self._found()
             self._recount()
+            if has_new_file and self._driver is not None:
+                self._driver.tell(lambda raft: raft.has_new_file(identity.replica))
 
     def _found(self) -> None:
         """Become one of the group's founders, if it can be known who they are."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -280,6 +281,22 @@ class Storage:
                 if worker is not None:
                     worker.interrupt()
         return self._end()
+
+    def set_aside(self) -> Path:
+        """Move the closed file away, so that a new one takes its place; say where to.
+
+        It is kept: an operator may want to know what has become of it.
+        """
+        assert self._ended, "crashed or closed first"
+        for number in count(1):
+            aside = self._path.with_name(f"{self._path.name}.set-aside-{number}")
+            if not aside.exists():
+                break
+        for suffix in ("-wal", "-shm", ""):
+            source = self._path.with_name(self._path.name + suffix)
+            if source.exists():
+                source.rename(aside.with_name(aside.name + suffix))
+        return aside
 
     def _writer_job(
         self, interaction: Callable[[Cursor], T], *, sync: bool

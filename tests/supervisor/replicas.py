@@ -45,6 +45,7 @@ class SmallReplica:
         self.world = world
         self.name = name
         self.failed: Deferred[Any] = Deferred()
+        self.begins_anew = False
         self.ended: Deferred[None] | None = None
 
     def _did(self, what: str) -> None:
