@@ -79,3 +79,11 @@ class FetchTests(SynchronousTestCase):
 
         self.assertEqual(self.settle(), [])
         self.assertEqual(self.raft.fetches, [("b", 2), ("b", 2)])
+
+    def test_overwritten_entries_are_not_sent(self) -> None:
+        """What was read in an earlier office, and overwritten since, is left."""
+        self.settle()
+
+        self.raft.fetched("b", (*self.log[1:4], *entries(2, first=5)))
+
+        self.assertEqual(self.settle(), [])
