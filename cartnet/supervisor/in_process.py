@@ -256,9 +256,9 @@ class InProcess:
         def has_failed(reason: Any) -> None:
             place = self._places[name]
             if place.replica is replica:
-                self._log.error(
-                    "{name} stopped itself: {reason}", name=name, reason=reason
-                )
+                broken = isinstance(reason, Failure)
+                why = reason.getErrorMessage() if broken else reason
+                self._log.error("{name} stopped itself: {why}", name=name, why=why)
                 self._crash(place)
                 self._tell_if_emptied()
 
