@@ -322,7 +322,7 @@ LOG_FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 LOG_FILES_KEPT: Final = 3
 """A log file that has grown to its size is renamed, and the oldest one is deleted."""
 
-# --- Clients of a group -----------------------------------------------------------------
+# --- Clients of a group -------------------------------------------------------------
 
 CALLS_PER_GROUP_MAX: Final = 8_192
 """Calls one process has under way to one group; one more is ``overloaded``."""

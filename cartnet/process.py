@@ -106,7 +106,7 @@ class Process(Service):
             say(f"shop     nc {host} {port}")
         say(f"admin    {admin_note}")
         password = self._plan.configuration.data / OPERATOR_PASSWORD_FILE
-        if self._makes_operator:
+        if self._makes_operator or password.exists():
             say(f"operator password in {password}")
 
     @property
@@ -115,11 +115,12 @@ class Process(Service):
 
     @property
     def _makes_operator(self) -> bool:
-        """Whether the operator's first password is put into a file here."""
+        """Whether the operator's first password is likely to be put into a file here:
+        by the replica that wins the inventory's first election."""
         configuration = self._plan.configuration
-        inventory = configuration.topology.inventory.names
-        return configuration.operator_password is None and any(
-            name in inventory for name in self._supervisor.names
+        first = configuration.topology.inventory.preference[0]
+        return (
+            configuration.operator_password is None and first in self._supervisor.names
         )
 
     async def _say_when_serving(self) -> None:

@@ -1,6 +1,6 @@
 """What every part is handed from outside: time, chance, network, disk and threads.
 
-The product's implementations are made in one place (:mod:`cartnet.tap`), the
+The product's implementations are made in one place (:mod:`cartnet.outside`), the
 simulator's in another; nothing else reaches for a clock, a random number or a socket.
 """
 

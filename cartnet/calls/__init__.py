@@ -1,5 +1,23 @@
 """What each kind of group answers on its replica ports, on top of its log.
 
-Names come from a :class:`~cartnet.replica.ports.Log`, answers go to a listener; who
-leads, who is asked and how bytes travel are other packages' affair.
+Read in this order::
+
+    answering.py       what all kinds have in common: dispatch, deadlines, sessions
+    founding.py        what a new group's leader sees to: the group's id, and more
+    shard.py           a shard: accounts, sessions, carts, orders
+    logins.py          login, logout, whoami
+    passwords.py       argon2id off the reactor, few at once
+    throttle.py        delays for those who try too often
+    inventory.py       the inventory: items, takes, the operator's calls
+    operator.py        the operator's account and its first password
+    feed.py            what changed since a revision, from any replica
+    directory.py       a balancer: homes out of its log, the shop out of its router
+    router.py          the whole shop API, each call to the group that decides it
+    homes.py           which shard a username lives on
+    catalogue.py       a balancer's copy of the inventory
+    catalogue_feed.py  watch_inventory out of that copy
+    pricing.py         a cart with the names and prices of that copy
+
+Commands go to a :class:`~cartnet.replica.ports.Log`, answers to a listener. Who leads,
+who is asked and how bytes travel are other packages' affair.
 """

@@ -1,9 +1,12 @@
 """How anything reaches a group: connections, the leader, retries, feeds.
 
-* :mod:`~cartnet.client.group` -- :class:`GroupClient`, what everybody else uses
-* :mod:`~cartnet.client.link` -- one proven connection to one member
-* :mod:`~cartnet.client.dial` -- how such a connection is made
-* :mod:`~cartnet.client.belief` -- who leads, as far as the members' words go (pure)
-* :mod:`~cartnet.client.outcome` -- what a call's refusals add up to (pure)
-* :mod:`~cartnet.client.watch` -- a feed that survives its sources
+Read in this order::
+
+    group.py    :class:`GroupClient`, what everybody else uses
+    outcome.py  what the refusals of one call add up to (pure)
+    members.py  the group's members: links, the search for the leader
+    belief.py   who leads, as far as the members' words go (pure)
+    link.py     one proven connection to one member, shared by all calls
+    dial.py     how such a connection is made
+    watch.py    a feed that survives its sources
 """

@@ -64,8 +64,12 @@ class Follower:
         self._wait_again()
 
     def loop_was_held(self) -> None:
-        """Heartbeats may lie unread in a socket: leave time to read them first."""
-        grace = 2 * self.raft.ticks.heartbeat
+        """Heartbeats may lie unread in a socket: leave time to read them first.
+
+        By rank, or whoever was about to campaign would do so all at once.
+        """
+        ticks = self.raft.ticks
+        grace = 2 * ticks.heartbeat + self.raft.preference.rank() * ticks.rank
         self.ticks_waited = min(self.ticks_waited, self.ticks_allowed - grace)
 
     def leader_crashed(self, leader: str) -> None:

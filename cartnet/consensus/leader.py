@@ -93,7 +93,11 @@ class Leader:
         progress = self.progress[voter]
         if progress.fetching:
             progress.fetching = False
-            if entries and entries[0].index == progress.next_index:
+            # Read before an earlier office was lost, they may have been overwritten.
+            own = all(
+                self.raft.log.term(entry.index) == entry.term for entry in entries
+            )
+            if own and entries and entries[0].index == progress.next_index:
                 self._append(voter, progress, tuple(entries))
 
     # --- time ----------------------------------------------------------------------

@@ -326,7 +326,9 @@ class Driver:
                 continue
             last_index = first_index + APPEND_ENTRIES_MAX - 1
             fetched = self._storage.read_entries(
-                first_index, min(last_index, self.raft.applied_index), APPEND_BYTES_MAX
+                first_index,
+                min(last_index, self.raft.log.cached_from - 1),
+                APPEND_BYTES_MAX,
             )
             fetched.addCallback(partial(self._fetched, voter)).addErrback(self._fail)
 

@@ -222,5 +222,10 @@ class _Factory(Factory):
         self._listener = listener
 
     @override
+    def logPrefix(self) -> str:
+        """What Twisted's log says is "starting on" a port."""
+        return "replica port"
+
+    @override
     def buildProtocol(self, addr: Any) -> Conversation | None:
         return self._listener.admit(addr)

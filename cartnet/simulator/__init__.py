@@ -1,1 +1,14 @@
-"""The cluster on simulated time, network and disk: one seed is one history."""
+"""The cluster on simulated time, network and disk: one seed is one history.
+
+Read in this order::
+
+    world.py      hosts whose whole outside comes from one seed
+    clock.py      time that moves from event to event
+    network.py    links, delays, cuts, and who listens
+    endpoints.py  how a simulated host connects and listens
+    transport.py  one end of a stream, as Twisted's protocols see it
+    disk.py       real SQLite in memory, simulated durations, power cuts
+
+It hands the production classes their :class:`~cartnet.seams.Seams`; nothing in the
+product imports it.
+"""

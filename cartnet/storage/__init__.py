@@ -1,8 +1,12 @@
 """One SQLite file a replica: its log, its hard state and the state it has applied.
 
-Read in this order: :mod:`~cartnet.storage.journal` (the log, pure over a cursor),
-:mod:`~cartnet.storage.transaction` (what one commit holds),
-:mod:`~cartnet.storage.owner` (whose file it is), :mod:`~cartnet.storage.lock`,
-:mod:`~cartnet.storage.database` (threads and connections) and
-:mod:`~cartnet.storage.storage`, which is what a replica holds in its hand.
+Read in this order::
+
+    journal.py      the log and the hard state as tables (pure over a cursor)
+    transaction.py  what one commit holds
+    owner.py        whose file it is
+    lock.py         one process a file
+    claims.py       before the reactor runs: may this replica have this file?
+    database.py     threads and connections, over adbapi
+    storage.py      what a replica holds in its hand
 """

@@ -1,9 +1,11 @@
 """Starts, kills and lists replicas: of this process, of child processes, of others.
 
-- :mod:`~cartnet.supervisor.hosting`: what a supervisor offers and what it hosts.
-- :mod:`~cartnet.supervisor.in_process`: replicas that share this process's reactor.
-- :mod:`~cartnet.supervisor.child_processes`: an operating-system process a replica.
-- :mod:`~cartnet.supervisor.child`, :mod:`~cartnet.supervisor.lifeline`: such a child,
-  and how it learns that its parent is gone.
-- :mod:`~cartnet.supervisor.cluster`: every replica, whichever process runs it.
+Read in this order::
+
+    hosting.py          what a supervisor offers, and what it hosts
+    in_process.py       replicas that share this process's reactor
+    child_processes.py  an operating-system process a replica
+    child.py            such a process
+    lifeline.py         how a child learns that its parent is gone
+    cluster.py          every replica, whichever process runs it
 """

@@ -289,9 +289,9 @@ class InProcess:
         def has_failed(reason: Any) -> None:
             place = self._places[name]
             if place.replica is replica:
-                self._log.error(
-                    "{name} stopped itself: {reason}", name=name, reason=reason
-                )
+                broken = isinstance(reason, Failure)
+                why = reason.getErrorMessage() if broken else reason
+                self._log.error("{name} stopped itself: {why}", name=name, why=why)
                 self._crash(place)
                 if replica.begins_anew:
                     self.start(name).addErrback(self._unexpected)

@@ -28,7 +28,8 @@ class Plan:
     :ivar admin: the admin port's endpoint string, or None for no admin port.
     :ivar admin_given: whether ``--admin`` named it, so that it must be had.
     :ivar processes: whether each replica has an operating-system process of its own.
-    :ivar placing: the options that put these replicas here, but for ``--replica``.
+    :ivar host_given: whether ``--host`` said which host of the configuration this is.
+    :ivar regrouped: the name of the group whose members the command line gave.
     """
 
     configuration: Configuration
@@ -37,7 +38,8 @@ class Plan:
     admin: str | None = None
     admin_given: bool = False
     processes: bool = False
-    placing: tuple[str, ...] = ()
+    host_given: bool = False
+    regrouped: str | None = None
 
     @property
     def whole(self) -> bool:
@@ -45,13 +47,31 @@ class Plan:
         return self.replicas == self.configuration.topology.names
 
     def options(self, replica_name: str) -> tuple[str, ...]:
-        """What a process that runs this one replica is told besides its name."""
+        """What a process that runs this one replica is told besides its name.
+
+        The replica may be another host's: it is then told where it is, not where this
+        process is.
+        """
         configuration = self.configuration
         return (
             *("--config", configuration.source),
             *("--data", str(configuration.data), "--logs", str(configuration.logs)),
             *("--db", str(self.database(replica_name))),
-            *self.placing,
+            *self._placing(replica_name),
+        )
+
+    def _placing(self, replica_name: str) -> tuple[str, ...]:
+        """The options that put a replica where it belongs, but for ``--replica``."""
+        group = self.configuration.topology.group_of(replica_name)
+        host, port = split(group.member(replica_name).address)
+        placing = ("--host", host) if self.host_given else ()
+        if group.name != self.regrouped:
+            return placing
+        shard = ("--shard", group.name) if group.kind == "shard" else ()
+        peers = [each.address for each in group.members if each.name != replica_name]
+        return (
+            *("--role", group.kind, *shard, *placing),
+            *("--port", str(port), "--peers", ",".join(peers)),
         )
 
     def database(self, replica_name: str) -> Path:
@@ -76,7 +96,9 @@ def make_plan(
     if wanted.port is not None or wanted.peers is not None:
         configuration, name = regrouped(wanted, configuration, kinds, shard)
         replicas: tuple[str, ...] = (name,)
+        group: str | None = configuration.topology.group_of(name).name
     else:
+        group = None
         replicas = _placed(wanted, configuration, kinds, shard, is_here)
     check_places(configuration)
     check_exposure(configuration)
@@ -94,22 +116,8 @@ def make_plan(
         admin=configuration.admin_listen,
         admin_given=wanted.admin is not None,
         processes=wanted.processes,
-        placing=_placing(wanted, kinds, shard),
-    )
-
-
-def _placing(
-    wanted: Wanted, kinds: tuple[Kind, ...], shard: str | None
-) -> tuple[str, ...]:
-    """The options that a process for one of these replicas has to be given again."""
-    host = ("--host", wanted.host) if wanted.host is not None else ()
-    if wanted.port is None or wanted.peers is None:
-        return host
-    return (
-        *("--role", kinds[0]),
-        *(("--shard", shard) if shard is not None else ()),
-        *host,
-        *("--port", str(wanted.port), "--peers", ",".join(wanted.peers)),
+        host_given=wanted.host is not None,
+        regrouped=group,
     )
 
 

@@ -54,13 +54,9 @@ class Checker:
             self._leader_log.pop(name, None)
         seen = self._commit_seen[name]
         assert raft.commit_index >= seen, f"{name}'s commit index fell"
-        if raft.commit_index > seen:
-            first = max(seen + 1, raft.log.cached_from)
-            for entry in (
-                raft.log.slice(first, raft.commit_index - first + 1, 2**60) or ()
-            ):
-                self._commit(name, entry)
-            self._commit_seen[name] = raft.commit_index
+        for index in range(seen + 1, raft.commit_index + 1):
+            self._commit(name, _entry(replica, index))
+        self._commit_seen[name] = raft.commit_index
         assert raft.applied_index <= raft.commit_index <= raft.log.last_index
 
     def wrote(self, replica: Replica, entries: tuple[Entry, ...]) -> None:
@@ -107,3 +103,9 @@ class Checker:
         found = (entry.term, bytes(entry.command))
         known = self.committed.setdefault(entry.index, found)
         assert found == known, f"{name} commits {found} at {entry.index}, not {known}"
+
+
+def _entry(replica: Replica, index: int) -> Entry:
+    """An entry of a replica's log, from memory or, where it is older, from its file."""
+    found = replica.raft.log.slice(index, 1, 0)
+    return replica.written.log[index - 1] if found is None else found[0]

@@ -53,7 +53,7 @@ class Replica:
 
     :ivar written: what the file holds; a killed process leaves it.
     :ivar synced: what of it a power cut leaves.
-    :ivar tail_entries_max: how much of the applied log a new process keeps in memory.
+    :ivar tail_entries_max: how much of the log a new process keeps in memory.
     """
 
     def __init__(
@@ -90,11 +90,9 @@ class Replica:
         )
 
     def _tail(self) -> tuple[Entry, ...]:
-        """What a process remembers of the log at start: all that is not applied, and
-        some of the rest."""
-        contents = self.written
-        first = max(0, len(contents.log) - self.tail_entries_max)
-        return contents.log[min(first, contents.applied_index) :]
+        """What a process remembers of the log at start."""
+        log = self.written.log
+        return log[max(0, len(log) - self.tail_entries_max) :]
 
     def crash(
         self, *, power_lost: bool = False, transaction_kept: bool = False

@@ -291,9 +291,10 @@ class Turmoil:
 
     def _fetch(self, name: str, life: int, voter: str, first: int) -> None:
         if life == self._lives[name]:
-            contents = self.replicas[name].written
-            entries = contents.log[first - 1 : contents.applied_index][:5]
-            self.replicas[name].raft.fetched(voter, entries)
+            replica = self.replicas[name]
+            remembered = replica.raft.log.cached_from
+            entries = replica.written.log[first - 1 : remembered - 1][:5]
+            replica.raft.fetched(voter, entries)
             self._settle(name)
 
     def _written(self, name: str, life: int) -> None:

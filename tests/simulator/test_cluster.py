@@ -1,6 +1,6 @@
 """Real replicas, all of them, in a simulated world.
 
-``CARTNET_SEED=N`` repeats one troubled run, ``CARTNET_CLUSTER_SEEDS=N`` makes that many.
+``CARTNET_SEED=N`` repeats one troubled run, ``CARTNET_CLUSTER_SEEDS=N`` makes as many.
 """
 
 from __future__ import annotations

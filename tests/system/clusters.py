@@ -169,7 +169,10 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
 
     def pid(self, replica: str) -> int | None:
-        """The process that has a replica's database, by the lock beside it."""
+        """The process that has a replica's database, by the lock beside it.
+
+        Not to be asked while one starts: for a moment the lock is taken here.
+        """
         path = self.folder / "db" / f"{replica}.db.lock"
         if not path.exists():
             return None
@@ -266,6 +269,11 @@ class Cluster:
     def wait_until_says(self, name: str, text: str) -> None:
         """Wait until a process has printed ``text``."""
         eventually(lambda: text in self.out(name), f"{name} says {text!r}")
+
+    def wait_until_listed(self, name: str, state: str) -> None:
+        """Wait until the admin line lists a replica in a state."""
+        line = re.compile(rf"(?m)^{name} +\S+ +{state} ")
+        eventually(lambda: line.search(self.do("list")), f"{name} is {state}")
 
     def _is_caught_up(self, group: str) -> bool:
         indexes = []

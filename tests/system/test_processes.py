@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,8 +19,8 @@ class ProcessesTests(SynchronousTestCase):
     """Children live and die by the admin line and by their supervisor."""
 
     def test_children(self) -> None:
-        """A kill ends the child, a start makes another one, a clean stop ends all, and
-        so does the supervisor's own SIGKILL."""
+        """A kill ends the child, a start makes another one, whoever killed it; a clean
+        stop ends all, and so does the supervisor's own SIGKILL."""
         with running(Path(self.mktemp()), FEW) as cluster:
             cluster.start_all("--processes")
             first = self._pids(cluster)
@@ -36,6 +38,16 @@ class ProcessesTests(SynchronousTestCase):
                 ada.call("add_to_cart", {"item": "A", "quantity": 3})
                 self.assertEqual(cluster.do(f"start {leader}"), f"started {leader}\n")
                 self.assertNotEqual(cluster.pid(leader), first[leader])
+                cluster.wait_until_caught_up("s1")
+
+                follower = cluster.members("s1")[-1]
+                pid = cluster.pid(follower)
+                assert pid is not None
+                os.kill(pid, signal.SIGKILL)
+                cluster.wait_until_listed(follower, "dead")
+                self.assertEqual(
+                    cluster.do(f"start {follower}"), f"started {follower}\n"
+                )
                 cluster.wait_until_caught_up("s1")
 
                 cluster.stop()

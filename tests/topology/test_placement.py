@@ -252,3 +252,25 @@ class OptionsTests(SynchronousTestCase):
                 *("--port", "9", "--peers", "127.0.0.1:8"),
             ),
         )
+
+    def test_elsewhere(self) -> None:
+        """What to type for another host's replica names its host and its peers."""
+        self.assertEqual(
+            plan_on_a(Wanted(host="a")).options("s1r1")[6:],
+            ("--db", "db/s1r1.db", "--host", "b"),
+        )
+        plan = make_plan(
+            Wanted(roles=("shard",), shard="s1", port=9, peers=("127.0.0.1:8",)),
+            DEMO,
+            lambda host: True,
+        )
+
+        self.assertEqual(plan.replicas, ("s1r1",))
+        self.assertEqual(
+            plan.options("s1r0")[8:],
+            (
+                *("--role", "shard", "--shard", "s1"),
+                *("--port", "8", "--peers", "127.0.0.1:9"),
+            ),
+        )
+        self.assertEqual(plan.options("it0")[8:], ())
