@@ -182,6 +182,15 @@ APPLY_BYTES_MAX: Final = 4 * 1024 * 1024
 DIGEST_ENTRIES: Final = 1_024
 """After every so many entries the digest of the tables is recorded for comparison."""
 
+DIGESTS_COMPARED_MAX: Final = 64
+"""Indexes of which a replica remembers digests, to compare them with others'."""
+
+MARKER_SECONDS: Final = 10.0
+"""A leader with traffic adds an entry without a command so often, to be compared at."""
+
+RECOUNT_SECONDS: Final = 60.0
+"""Between two recounts of the tables against their digest."""
+
 DIGESTS_KEPT_MAX: Final = 256
 """Digests recorded; the oldest are forgotten first."""
 
@@ -261,6 +270,9 @@ IMPORT_ATTEMPTS_MAX: Final = 30
 
 IMPORT_ERRORS_SHOWN_MAX: Final = 20
 """Wrong lines of a catalogue that are named before it is refused."""
+
+CHECK_FINDINGS_SHOWN_MAX: Final = 20
+"""Findings about one guarantee that a check names; of more it gives the number."""
 
 # --- Checkouts -----------------------------------------------------------------------
 

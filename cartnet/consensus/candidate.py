@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from cartnet.consensus.messages import (
     AppendEntries,
     AppendEntriesReply,
+    Diverged,
     Forgotten,
     Heartbeat,
     HeartbeatReply,
@@ -63,6 +64,7 @@ class _Campaign:
             case (
                 AppendEntriesReply()
                 | HeartbeatReply()
+                | Diverged()
                 | Forgotten()
                 | InstallSnapshotReply()
                 | TimeoutNow()

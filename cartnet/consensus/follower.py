@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from cartnet.consensus.messages import (
     AppendEntries,
     AppendEntriesReply,
+    Diverged,
     Forgotten,
     Heartbeat,
     HeartbeatReply,
@@ -103,6 +104,11 @@ class Follower:
                 self._heard(sender)
                 if self.raft.log.lacks(message.index, message.entry_term):
                     self.raft.has_forgotten = True
+            case Diverged():
+                self._heard(sender)
+                own = self.raft.digests.own(message.index)
+                if own is not None and own != message.digest:
+                    self.raft.has_diverged = True
             case TimeoutNow():
                 if sender == self.leader and self.raft.admitted:
                     self.raft.become_candidate(handed_over=True)
@@ -135,7 +141,10 @@ class Follower:
         hears: tuple[str, ...] = ()
         if self.raft.preference.is_preferred_to(leader):
             hears = tuple(sorted(self.raft.connected))
-        self.raft.send(leader, HeartbeatReply(self.raft.term, round_, hears))
+        index = self.raft.digests.last_index
+        digest = self.raft.digests.own(index) or ""
+        reply = HeartbeatReply(self.raft.term, round_, hears, index, digest)
+        self.raft.send(leader, reply)
 
     def _append(self, leader: str, sent: AppendEntries) -> None:
         raft, log = self.raft, self.raft.log

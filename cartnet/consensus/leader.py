@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from cartnet.consensus.messages import (
     AppendEntries,
     AppendEntriesReply,
+    Diverged,
     Forgotten,
     Entry,
     Heartbeat,
@@ -163,10 +164,17 @@ class Leader:
                 progress.hears = frozenset(message.hears)
                 progress.acked_round = max(progress.acked_round, message.round)
                 self._confirm_reads()
+                self._compare_digests(sender, message)
             case InstallSnapshotReply():
                 progress.snapshot_goes_on()
                 self.raft.snapshot_replies.append((sender, message))
-            case PreVoteReply() | RequestVoteReply() | TimeoutNow() | Forgotten():
+            case (
+                PreVoteReply()
+                | RequestVoteReply()
+                | TimeoutNow()
+                | Forgotten()
+                | Diverged()
+            ):
                 pass  # From the election that this replica has won.
             case AppendEntries() | Heartbeat() | InstallSnapshot():
                 raise AssertionError("a term has one leader")
@@ -209,6 +217,24 @@ class Leader:
         self.progress[self.raft.name].acked_round = self._round
         round_ = self._reached_by_majority(lambda progress: progress.acked_round)
         self.raft.confirmed_reads += self.reads.confirmed(round_)
+
+    def _compare_digests(self, sender: str, reply: HeartbeatReply) -> None:
+        """Send those in the minority to begin anew; this replica may be one of them.
+
+        Only once an entry of this term is committed: what was before it is final (6.4).
+        """
+        raft, index = self.raft, reply.digest_index
+        if not index or not self.may_read or sender in raft.uncounted:
+            return
+        digest = raft.digests.heard(index, sender, reply.digest)
+        if digest is None:
+            return
+        for voter in raft.digests.differing(index, digest):
+            if voter == raft.name:
+                raft.has_diverged = True
+            else:
+                raft.send(voter, Diverged(raft.term, index, digest))
+                raft.digests.forget(voter)
 
     # --- what goes out -------------------------------------------------------------
 

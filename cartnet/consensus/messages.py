@@ -125,10 +125,16 @@ class Heartbeat(Message, frozen=True, forbid_unknown_fields=True, tag="heartbeat
 class HeartbeatReply(
     Message, frozen=True, forbid_unknown_fields=True, tag="heartbeat_reply"
 ):
-    """``hears`` are the voters heard from lately, the sender's own name left out."""
+    """``hears`` are the voters heard from lately, the sender's own name left out.
+
+    :ivar digest_index: the newest index whose digest was recorded, 0 for none.
+    :ivar digest: of the machine's tables there.
+    """
 
     round: int
     hears: tuple[str, ...] = ()
+    digest_index: int = 0
+    digest: str = ""
 
 
 class TimeoutNow(Message, frozen=True, forbid_unknown_fields=True, tag="timeout_now"):
@@ -146,6 +152,13 @@ class Forgotten(Message, frozen=True, forbid_unknown_fields=True, tag="forgotten
     entry_term: int
 
 
+class Diverged(Message, frozen=True, forbid_unknown_fields=True, tag="diverged"):
+    """A majority has ``digest`` after ``index``: begin anew if yours is another (S4)."""
+
+    index: int
+    digest: str
+
+
 class InstallSnapshot(
     Message, frozen=True, forbid_unknown_fields=True, tag="install_snapshot"
 ):
@@ -155,6 +168,7 @@ class InstallSnapshot(
     :ivar rows: ``[[table, [row, ...]], ...]``.
     :ivar done: no part follows.
     :ivar founders: the file ids that count, by replica name.
+    :ivar digest: of the tables, once they are whole.
     """
 
     last_index: int
@@ -163,6 +177,7 @@ class InstallSnapshot(
     rows: msgspec.Raw
     done: bool = False
     founders: dict[str, str] = {}
+    digest: str = ""
 
 
 class InstallSnapshotReply(
@@ -185,6 +200,7 @@ PeerMessage = (
     | HeartbeatReply
     | TimeoutNow
     | Forgotten
+    | Diverged
     | InstallSnapshot
     | InstallSnapshotReply
 )

@@ -22,6 +22,7 @@ from typing import Protocol
 import msgspec
 
 from cartnet.consensus.candidate import Candidate, PreCandidate
+from cartnet.consensus.digests import Digests
 from cartnet.consensus.follower import Follower
 from cartnet.consensus.leader import Leader
 from cartnet.consensus.log import Log
@@ -111,6 +112,8 @@ class Raft:
     :ivar applied_index: entries through it are applied and their transaction written.
     :ivar confirmed_reads: reads whose replica still led; taken by the outside.
     :ivar has_forgotten: the file lacks what it has acknowledged: it is an old copy.
+    :ivar digests: of the machine's tables, here and at the other voters.
+    :ivar has_diverged: a majority's tables are others than this replica's.
     :ivar fetches: ``(voter, first index)`` of entries to be read from disk; likewise.
     :ivar snapshots: voters that are to be sent the machine's tables; likewise.
     :ivar snapshot_replies: what they answered; likewise.
@@ -149,6 +152,8 @@ class Raft:
         self.connected: set[str] = set()
         self.confirmed_reads: list[ConfirmedRead] = []
         self.has_forgotten = False
+        self.has_diverged = False
+        self.digests = Digests(name, len(voters))
         self.fetches: list[tuple[str, int]] = []
         self.snapshots: list[str] = []
         self.snapshot_replies: list[tuple[str, InstallSnapshotReply]] = []
@@ -191,6 +196,7 @@ class Raft:
 
     def has_new_file(self, voter: str) -> None:
         """What ``voter`` has acknowledged was in another file."""
+        self.digests.forget(voter)
         if isinstance(self.role, Leader):
             self.role.forget(voter)
 

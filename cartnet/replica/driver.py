@@ -209,15 +209,21 @@ class Driver:
         try:
             while self._inbox:
                 self.raft.step(*self._inbox.popleft())
-            if self.raft.has_forgotten:
-                raise Outdated(
-                    "the database lacks what this replica has acknowledged: it is an"
-                    " old copy, or its disk lies about what is synced"
-                )
+            self._check_file()
             while not self._stopped and self._advance():
                 pass
         except Exception:
             self._fail(Failure())
+
+    def _check_file(self) -> None:
+        """:raises Outdated: the other replicas know better than this one's file."""
+        if self.raft.has_forgotten:
+            raise Outdated(
+                "the database lacks what this replica has acknowledged: it is an old"
+                " copy, or its disk lies about what is synced"
+            )
+        if self.raft.has_diverged:
+            raise Outdated("the tables differ from those of the other replicas")
 
     def _advance(self) -> bool:
         """Do one round; say whether another is due without waiting for the disk."""
@@ -274,6 +280,8 @@ class Driver:
         self._finish(ready, written.applied_index)
         if compacted:
             self.raft.compact(compacted)
+        for index, digest in written.digests:
+            self.raft.digests.recorded(index, digest)
         for admitted in written.admitted:
             self._surroundings.file_admitted(admitted)
         for applied in written.answers:

@@ -17,13 +17,15 @@ from cartnet.consensus.follower import Follower
 from cartnet.consensus.leader import Leader
 from cartnet.consensus.log import Log as RaftLog
 from cartnet.consensus.messages import Admission
-from cartnet.consensus.raft import Raft
+from cartnet.consensus.raft import NO_OP, Raft
 from cartnet.errors import Refused
 from cartnet.limits import (
     DRAIN_SECONDS_MAX,
     HAND_OVER_SECONDS_MAX,
     LAG_NOTED_ENTRIES,
+    MARKER_SECONDS,
     PROPOSAL_BYTES_MAX,
+    RECOUNT_SECONDS,
     TICK_SECONDS,
 )
 from cartnet.replica.driver import Driver, Outdated
@@ -34,6 +36,8 @@ from cartnet.replica.log_time import LogTime
 from cartnet.replica.peers import Peers
 from cartnet.replica.status import Lag, Role, Status
 from cartnet.shop.commands import Command, Stamped
+from cartnet.storage.digest import is_corruption
+from cartnet.storage.journal import Damaged
 from cartnet.storage.owner import StartError
 from cartnet.storage.transaction import Write
 from cartnet.wire.arguments import decode_arguments
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from cartnet.replica.ports import Caller, Calls, Log
     from cartnet.seams import Cursor, Seams
     from cartnet.shop.machine import Answer
+    from cartnet.storage.digest import Comparison
     from cartnet.storage.storage import Recovered, Storage
     from cartnet.storage.transaction import Admitted
     from cartnet.topology.groups import Group
@@ -141,7 +146,11 @@ class Replica:
         self._behind: set[str] = set()
         self._admitting: set[str] = set()
         self._ticking = LoopingCall.withCount(self._tick)
-        self._ticking.clock = seams.clock
+        self._recounting = LoopingCall(self._recount_tables)
+        self._marking = LoopingCall(self._mark)
+        self._marked_index = 0
+        for loop in (self._ticking, self._recounting, self._marking):
+            loop.clock = seams.clock
         self._calls = make_calls(self, self.failed_by)
         self._listener = Listener(
             self, seams, log, membership.request_timeout, self.gate
@@ -188,7 +197,15 @@ class Replica:
 
     def start(self) -> Deferred[None]:
         """Read the file, meet the peers, take part. Fails where the file is unfit."""
-        return self._storage.open().addCallback(self._recovered)
+        opened: Deferred[None] = self._storage.open().addCallback(self._recovered)
+        return opened.addErrback(self._unfit)
+
+    def _unfit(self, reason: Failure) -> Any:
+        """A file that is not what was written is set aside; all else ends the start."""
+        if not _is_damage(reason):
+            return reason
+        self.failed_by(reason)
+        return None
 
     def _recovered(self, recovered: Recovered) -> None:
         if self._ended:
@@ -233,6 +250,8 @@ class Replica:
         self._driver.resume()
         self._peers.start()
         self._ticking.start(TICK_SECONDS, now=False).addErrback(self.failed_by)
+        self._recounting.start(RECOUNT_SECONDS, now=False).addErrback(self.failed_by)
+        self._marking.start(MARKER_SECONDS, now=False).addErrback(self.failed_by)
         self._found()
         if self._started is not None:
             self._started()
@@ -293,8 +312,9 @@ class Replica:
         self._ended = True
         if self._driver is not None:
             self._driver.stop()
-        if self._ticking.running:
-            self._ticking.stop()
+        for loop in (self._ticking, self._recounting, self._marking):
+            if loop.running:
+                loop.stop()
         self._calls.stop()
         for client in self._clients:
             client.stop()
@@ -313,6 +333,22 @@ class Replica:
             self._admit_new_files(self._driver)
         for lag in self._lags(self._driver.raft):
             self._note_lag(lag)
+
+    def _mark(self) -> None:
+        """Add an entry at which digests are compared, where there was traffic."""
+        driver = self._driver
+        assert driver is not None
+        if driver.raft.may_serve and driver.raft.log.last_index > self._marked_index:
+            self._marked_index = driver.raft.log.last_index + 1
+            driver.propose(NO_OP).addErrback(lambda failure: failure.trap(Refused))
+
+    def _recount_tables(self) -> Deferred[None]:
+        """Find what was changed behind the digest's back; the next waits for this."""
+        return self._storage.recount().addCallback(self._recounted)
+
+    def _recounted(self, comparison: Comparison) -> None:
+        if comparison.difference is not None:
+            self.failed_by(Failure(Outdated(comparison.difference)))
 
     def _note_lag(self, lag: Lag) -> None:
         """Log when a follower has fallen behind, and when it has caught up."""
@@ -400,7 +436,7 @@ class Replica:
         """Stop for good: a belief was broken, or the disk failed."""
         if self._ended:
             return
-        if reason.check(Outdated):
+        if reason.check(Outdated) or _is_damage(reason):
             self.begins_anew = True
             self._log.error("this replica begins anew: {why}", why=reason.value)
         else:
@@ -628,3 +664,10 @@ class Replica:
             self._recount()
             if formation.admitted and not was_admitted:
                 driver.tell(lambda raft: raft.admit(raft.term))
+
+
+def _is_damage(reason: Failure) -> bool:
+    """Whether a file is not what was written: by its checksums, or by SQLite's word."""
+    return reason.check(Damaged) is not None or (
+        reason.value is not None and is_corruption(reason.value)
+    )

@@ -37,6 +37,7 @@ class _Taking:
     last_index: int
     last_term: int
     founders: dict[str, str]
+    digest: str
     part: int = 0
     staging: bool = False
     complete: bool = False
@@ -119,6 +120,7 @@ class Snapshots:
             msgspec.Raw(snapshot.part(sending.part)),
             done=sending.part == snapshot.parts - 1,
             founders=snapshot.founders,
+            digest=snapshot.digest,
         )
         self._tell(lambda raft: raft.send_snapshot_part(voter, part))
 
@@ -152,7 +154,12 @@ class Snapshots:
             return
         if sent.part == 0:
             taking = self._taking = _Taking(
-                leader, sent.term, sent.last_index, sent.last_term, sent.founders
+                leader,
+                sent.term,
+                sent.last_index,
+                sent.last_term,
+                sent.founders,
+                sent.digest,
             )
         if taking is None or not taking.is_of(leader, sent) or sent.part != taking.part:
             return
@@ -189,7 +196,7 @@ class Snapshots:
             installed(taking.last_index, taking.founders)
 
         put_in_place = self._storage.install(
-            taking.last_index, taking.last_term, taking.founders
+            taking.last_index, taking.last_term, taking.founders, taking.digest
         )
         put_in_place.addCallback(done).addErrback(self._failed)
         return True

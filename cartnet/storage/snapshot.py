@@ -36,11 +36,13 @@ class Snapshot:
     """The tables after one index, in parts; close it when it is not needed any more.
 
     :ivar founders: the file ids that counted then, by replica name.
+    :ivar digest: of the tables.
     """
 
     last_index: int
     last_term: int
     founders: dict[str, str]
+    digest: str
     _file: IO[bytes]
     _ends: list[int]
 
@@ -72,7 +74,9 @@ def take(cursor: Cursor) -> Snapshot:
         file.write(msgspec.json.encode(part))
         ends.append(file.tell())
     founders = owner.founders(owner.read(cursor))
-    return Snapshot(last_index, last_term, founders, file, ends)
+    cursor.execute("SELECT digest FROM digest")
+    (digest,) = cursor.fetchone()
+    return Snapshot(last_index, last_term, founders, digest, file, ends)
 
 
 def tables(cursor: Cursor) -> list[str]:

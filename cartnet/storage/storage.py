@@ -249,14 +249,22 @@ class Storage:
         return self._write(staged, sync=False)
 
     def install(
-        self, last_index: int, last_term: int, founders: dict[str, str]
+        self,
+        last_index: int,
+        last_term: int,
+        founders: dict[str, str],
+        expected_digest: str,
     ) -> Deferred[None]:
-        """Put the parts that have come in place of tables and log; synced."""
+        """Put the parts that have come in place of tables and log; synced.
+
+        Fails with :class:`StateDamaged` where what came is not what was sent.
+        """
+        keeper = self._writer_state.digest
 
         def installed(cursor: Cursor) -> None:
-            snapshot.install(
-                cursor, last_index, last_term, founders, self._writer_state.digest
-            )
+            snapshot.install(cursor, last_index, last_term, founders, keeper)
+            if keeper.value(cursor) != expected_digest:
+                raise StateDamaged("a snapshot came with other rows than were sent")
 
         return self._write(installed, sync=True)
 
