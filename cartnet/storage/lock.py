@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -57,3 +59,29 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+@contextmanager
+def kept_still(path: Path) -> Iterator[None]:
+    """Keep the holder of the lock ``path`` away meanwhile, without leaving a trace.
+
+    Others may do the same at the same time. Where there is no lock file there is
+    nobody to keep away.
+
+    :raises Held: somebody has the lock; with that holder's line.
+    :raises OSError: the file cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 1024, 0).decode("utf-8", "replace").strip()
+            raise Held(holder or "an unknown process") from None
+        yield
+    finally:
+        os.close(descriptor)

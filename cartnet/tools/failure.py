@@ -4,4 +4,6 @@ from __future__ import annotations
 
 
 class ToolError(Exception):
-    """Ends a tool with exit status 1; the message is for a person."""
+    """Ends a tool with an exit status, 1 as a rule; the message is for a person."""
+
+    status = 1

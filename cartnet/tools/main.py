@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cartnet import __version__
 from cartnet.tools import catalogue, ctl
+from cartnet.tools.check_help import CHECK_DESCRIPTION, CHECK_EPILOG
 from cartnet.tools.failure import ToolError
 from cartnet.tools.importing import Import
 from cartnet.topology.configuration import Configuration, ConfigurationError, load
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except (ToolError, ConfigurationError) as error:
         sys.stderr.write("".join(f"cartnet: {line}\n" for line in _lines(error)))
-        return 1
+        return error.status if isinstance(error, ToolError) else 1
     except BrokenPipeError:
         # Whoever read has seen enough; Python would complain once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,6 +80,16 @@ def _parser() -> argparse.ArgumentParser:
     tool.set_defaults(run=_databases)
 
     tool = tools.add_parser(
+        "check",
+        parents=[common, data],
+        help="are the guarantees kept in the files of a stopped cluster?",
+        description=CHECK_DESCRIPTION,
+        epilog=CHECK_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    tool.set_defaults(run=_check)
+
+    tool = tools.add_parser(
         "config", parents=[common], help="the configuration in force"
     )
     tool.set_defaults(run=_config)
@@ -121,6 +132,25 @@ def _databases(parsed: argparse.Namespace, configuration: Configuration) -> int:
     for line in databases.describe(configuration, parsed.rows):
         sys.stdout.write(f"{line}\n")
     return 0
+
+
+def _check(parsed: argparse.Namespace, configuration: Configuration) -> int:
+    from cartnet.tools import check
+
+    terminal = sys.stderr if sys.stderr.isatty() else None
+
+    def progress(step: str) -> None:
+        if terminal is not None:
+            terminal.write(f"\r\x1b[K{step}")
+            terminal.flush()
+
+    try:
+        report = check.run(configuration, progress)
+    finally:
+        progress("")
+    for line in report.lines():
+        sys.stdout.write(f"{line}\n")
+    return 0 if report.clean else 1
 
 
 def _config(parsed: argparse.Namespace, configuration: Configuration) -> int:

@@ -1,0 +1,173 @@
+"""The replicas' files for ``cartnet check``: copied while nobody writes, then opened.
+
+The copies lie in a temporary folder, and may be changed; the files never are.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from cartnet.storage import journal, owner
+from cartnet.storage.database import library
+from cartnet.storage.lock import Held, kept_still
+from cartnet.storage.owner import Owner, StartError
+from cartnet.tools.failure import ToolError
+from cartnet.wire.shown import one_line
+
+if TYPE_CHECKING:
+    from cartnet.tools.check_report import Chapter
+    from cartnet.topology.configuration import Configuration
+    from cartnet.topology.groups import Group
+
+PARTS = ("", "-wal", "-journal")
+"""What a database consists of; SQLite makes its ``-shm`` anew."""
+
+
+class CannotCheck(ToolError):
+    """There is nothing to look at, or somebody is changing it."""
+
+    status = 2
+
+
+@dataclass
+class ReplicaFile:
+    """The copy of one replica's file, readable at least where it says whose it is.
+
+    :ivar cursor: on the copy, outside of any transaction.
+    :ivar sound: whether its tables are what was applied, as far as is known.
+    """
+
+    replica: str
+    group: Group
+    cursor: Any
+    meta: dict[str, str]
+    state: journal.State
+    base: tuple[int, int]
+    last: tuple[int, int]
+    sound: bool = True
+
+    @property
+    def applied_index(self) -> int:
+        return self.state.applied_index
+
+
+@contextmanager
+def copies(
+    configuration: Configuration, progress: Callable[[str], object]
+) -> Iterator[dict[str, Path]]:
+    """Copy every file there is; give the copies' paths by replica.
+
+    :raises CannotCheck: there is none, or a running process holds one.
+    """
+    data = configuration.data
+    paths = {name: data / f"{name}.db" for name in configuration.topology.names}
+    present = {name: path for name, path in paths.items() if path.exists()}
+    if not present:
+        raise CannotCheck(
+            f"no replica has a file in {data}: has the cluster ever run here?"
+        )
+    with TemporaryDirectory(prefix="cartnet-check-") as folder:
+        # All are held before the first is copied, so that the copies fit together.
+        with ExitStack() as stack:
+            for path in present.values():
+                _hold(stack, path)
+            for name, path in present.items():
+                progress(f"copying {name}")
+                _copy(path, Path(folder))
+        yield {name: Path(folder) / path.name for name, path in present.items()}
+
+
+def _hold(stack: ExitStack, path: Path) -> None:
+    try:
+        stack.enter_context(kept_still(path.with_name(f"{path.name}.lock")))
+    except Held as held:
+        raise CannotCheck(
+            f"{path} is in use ({one_line(str(held))}): stop that one first"
+        ) from None
+    except OSError as error:
+        raise CannotCheck(f"{error.filename}: {error.strerror}") from None
+
+
+def _copy(path: Path, folder: Path) -> None:
+    try:
+        for part in PARTS:
+            source = path.with_name(path.name + part)
+            if source.exists():
+                shutil.copyfile(source, folder / source.name)
+    except OSError as error:
+        raise CannotCheck(
+            f"{path} cannot be copied to {folder}: {error.strerror}"
+        ) from None
+
+
+@contextmanager
+def opened(
+    configuration: Configuration,
+    paths: dict[str, Path],
+    chapter: Chapter,
+) -> Iterator[list[ReplicaFile]]:
+    """Open the copies; what cannot be read, or is somebody else's, is reported."""
+    dbapi = importlib.import_module(library()[0])
+    with ExitStack() as stack:
+        files: list[ReplicaFile] = []
+        for name, path in paths.items():
+            group = configuration.topology.group_of(name)
+            try:
+                connection = stack.enter_context(
+                    closing(dbapi.connect(path, isolation_level=None))
+                )
+                cursor = connection.cursor()
+                mine = Owner.of(configuration.topology.cluster, group, name)
+                file = _file(name, group, cursor, mine)
+                if file is None:
+                    chapter.notes.append(f"{name}: the file is empty")
+                else:
+                    files.append(file)
+            except StartError as error:
+                chapter.wrong.append(str(error))
+            except dbapi.Error as error:
+                chapter.wrong.append(f"{name}: the file cannot be read: {error}")
+        yield files
+
+
+def _file(name: str, group: Group, cursor: Any, mine: Owner) -> ReplicaFile | None:
+    """Read what every file has; None where its replica has not begun with it.
+
+    :raises StartError: it is another replica's.
+    """
+    owner.check(cursor, mine, f"{name}.db")
+    cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'")
+    if cursor.fetchone() is None:
+        return None
+    # In the copy alone: a file of a former release may lack a table.
+    journal.create(cursor)
+    return ReplicaFile(
+        replica=name,
+        group=group,
+        cursor=cursor,
+        meta=owner.read(cursor),
+        state=journal.state(cursor),
+        base=journal.base(cursor),
+        last=journal.last(cursor),
+    )
+
+
+def counted(files: Sequence[ReplicaFile]) -> list[ReplicaFile]:
+    """Return the files of a group that hold what its replicas promised.
+
+    A file that replaced a lost one does so once it has been admitted.
+    """
+    newest = max(files, key=lambda file: file.applied_index, default=None)
+    if newest is None:
+        return []
+    founders = owner.founders(newest.meta)
+    return [
+        file for file in files if founders.get(file.replica) == file.meta["file_id"]
+    ]

@@ -1,0 +1,96 @@
+"""What ``cartnet check`` says: a line a guarantee, and what is wrong below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from cartnet.limits import CHECK_FINDINGS_SHOWN_MAX
+from cartnet.wire.shown import one_line
+
+TITLES: Final = {
+    "files": "readable",
+    "S1": "durable",
+    "S2": "one leader a term",
+    "S3": "log matching",
+    "S4": "same state",
+    "S5": "linearizable",
+    "S6": "once",
+    "S7": "stock is conserved",
+    "S8": "checkout is whole",
+    "S9": "one home",
+}
+FINDING_CHARACTERS_MAX: Final = 400
+
+
+@dataclass
+class Chapter:
+    """What was found about one guarantee.
+
+    :ivar looked_at: what was looked at, in words; empty where nothing could be.
+    :ivar wrong: what breaks the guarantee.
+    :ivar notes: what is no harm, or cannot be told from these files.
+    """
+
+    looked_at: str = ""
+    wrong: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        if self.wrong:
+            return "WRONG"
+        return "ok" if self.looked_at else "not seen"
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """Take whatever goes wrong inside for a damaged file: it is one."""
+        try:
+            yield
+        except Exception as error:
+            kind = type(error).__name__
+            self.wrong.append(f"{what} cannot be read: {kind}: {error}")
+
+
+@dataclass
+class Report:
+    """All guarantees, in order."""
+
+    heading: str = ""
+    chapters: dict[str, Chapter] = field(
+        default_factory=lambda: {name: Chapter() for name in TITLES}
+    )
+
+    def __getitem__(self, name: str) -> Chapter:
+        return self.chapters[name]
+
+    @property
+    def clean(self) -> bool:
+        return not any(chapter.wrong for chapter in self.chapters.values())
+
+    def lines(self) -> Iterator[str]:
+        yield self.heading
+        for name, chapter in self.chapters.items():
+            looked_at = chapter.looked_at or "nothing that these files could show"
+            yield f"{name:<6}{TITLES[name]:<20}{chapter.verdict:<10}{looked_at}"
+            yield from _shown(chapter.wrong, "wrong: ")
+            yield from _shown(chapter.notes, "note: ")
+        broken = [name for name, chapter in self.chapters.items() if chapter.wrong]
+        yield "clean" if not broken else f"wrong: {', '.join(broken)}"
+
+
+def _shown(findings: list[str], label: str) -> Iterator[str]:
+    for finding in findings[:CHECK_FINDINGS_SHOWN_MAX]:
+        yield f"      {label}{one_line(finding, FINDING_CHARACTERS_MAX)}"
+    if len(findings) > CHECK_FINDINGS_SHOWN_MAX:
+        yield f"      {label}and {len(findings) - CHECK_FINDINGS_SHOWN_MAX} more"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """``1 entry``, ``2,000 entries``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+Progress = Callable[[str], object]

@@ -1,0 +1,151 @@
+"""S4 of one group: the digests of its tables, and the tables at one index.
+
+Files of a stopped group seldom end at the same index. Their copies are brought there:
+machines are deterministic, so what the log says can be done here too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from cartnet.consensus.messages import is_admission
+from cartnet.limits import APPLY_BYTES_MAX, APPLY_ENTRIES_MAX
+from cartnet.shop.machine import machine_for
+from cartnet.storage import digest, journal
+from cartnet.tools.check_files import ReplicaFile
+from cartnet.tools.check_report import Chapter, Progress
+
+Digests = dict[int, dict[str, list[str]]]
+"""By index: which digests there are, and which replicas have them."""
+
+
+def check(files: Sequence[ReplicaFile], chapter: Chapter, progress: Progress) -> int:
+    """Look at the tables of a group; return how many indexes could be compared."""
+    digests: Digests = defaultdict(lambda: defaultdict(list))
+    for file in files:
+        progress(f"recounting {file.replica}")
+        with chapter.reading(f"{file.replica}: its tables"):
+            _check_file(file, chapter, digests)
+    highest = max(file.applied_index for file in files)
+    for file in files:
+        if file.sound and file.applied_index < highest:
+            progress(f"applying {file.replica}'s log")
+            _bring_to(file, files, highest, chapter, digests)
+    compared = 0
+    for index, found in sorted(digests.items()):
+        compared += sum(map(len, found.values())) > 1
+        if len(found) > 1:
+            sides = " but ".join(
+                f"{', '.join(names)} {'has' if len(names) == 1 else 'have'}"
+                f" {value[:16]}..."
+                for value, names in sorted(found.items(), key=lambda each: each[1])
+            )
+            chapter.wrong.append(f"{files[0].group.name}: at index {index} {sides}")
+    return compared
+
+
+def _check_file(file: ReplicaFile, chapter: Chapter, digests: Digests) -> None:
+    cursor = file.cursor
+    cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'digest'")
+    if cursor.fetchone() is None:
+        chapter.notes.append(
+            f"{file.replica}: it keeps no digests yet; a start of this release begins"
+        )
+        digests[file.applied_index][digest.recount(cursor)].append(file.replica)
+        return
+    cursor.execute("BEGIN")
+    compared = digest.compare(cursor, deep=True)
+    recorded = digest.recorded(cursor)
+    cursor.execute("COMMIT")
+    if compared.difference is not None:
+        file.sound = False
+        chapter.wrong.append(f"{file.replica}: {compared.difference}")
+    if compared.counted:
+        digests[compared.applied_index][compared.counted].append(file.replica)
+    for index, value in recorded:
+        if index > compared.applied_index:
+            chapter.wrong.append(
+                f"{file.replica}: a digest is recorded at index {index}, but the"
+                f" tables are those of {compared.applied_index}"
+            )
+        elif index < compared.applied_index:
+            digests[index][value].append(file.replica)
+
+
+def _bring_to(
+    file: ReplicaFile,
+    files: Sequence[ReplicaFile],
+    index: int,
+    chapter: Chapter,
+    digests: Digests,
+) -> None:
+    """Compare a file that is behind at ``index``, all entries to which are applied
+    somewhere; leave it as it was."""
+    file.cursor.execute("BEGIN")
+    try:
+        if replay(file, files, index):
+            digests[index][digest.recount(file.cursor)].append(file.replica)
+        else:
+            chapter.notes.append(
+                f"{file.replica}: its tables are those of index {file.applied_index};"
+                f" what leads from there to {index} is compacted away"
+            )
+    except Exception as error:
+        chapter.wrong.append(
+            f"{file.replica}: its log cannot be applied to its tables:"
+            f" {type(error).__name__}: {error}"
+        )
+    finally:
+        file.cursor.execute("ROLLBACK")
+
+
+def replay(file: ReplicaFile, files: Sequence[ReplicaFile], index: int) -> bool:
+    """Apply the entries up to ``index`` to a file's tables, in the caller's
+    transaction; say whether some log had them."""
+    first = file.applied_index + 1
+    source = next(
+        (each for each in files if each.base[0] < first and each.last[0] >= index),
+        None,
+    )
+    if source is None:
+        return False
+    machine = machine_for(file.group.kind)
+    while first <= index:
+        entries = journal.entries(
+            source.cursor,
+            first,
+            min(index, first + APPLY_ENTRIES_MAX - 1),
+            APPLY_BYTES_MAX,
+        )
+        for entry in entries:
+            command = bytes(entry.command)
+            if command != journal.NULL_COMMAND and not is_admission(command):
+                machine.apply(file.cursor, entry.index, entry.command)
+        first += len(entries)
+    return True
+
+
+def settled(files: Sequence[ReplicaFile], chapter: Chapter) -> tuple[ReplicaFile, int]:
+    """Bring one copy to the end of the group's best log, and say which, and where.
+
+    That log holds whatever was committed, and what the next leader would commit.
+    """
+    best_log = max(files, key=lambda file: (file.last[1], file.last[0]))
+    sources = [best_log, *(file for file in files if file is not best_log)]
+    state = max(files, key=lambda file: (file.sound, file.applied_index))
+    end = best_log.last[0]
+    if end <= state.applied_index:
+        return state, state.applied_index
+    state.cursor.execute("BEGIN")
+    try:
+        done = replay(state, sources, end)
+    except Exception as error:
+        state.cursor.execute("ROLLBACK")
+        chapter.wrong.append(
+            f"{state.replica}: what its log holds behind index {state.applied_index}"
+            f" cannot be applied: {type(error).__name__}: {error}"
+        )
+        return state, state.applied_index
+    state.cursor.execute("COMMIT")
+    return state, end if done else state.applied_index
