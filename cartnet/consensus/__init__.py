@@ -9,6 +9,7 @@ Read in this order::
     candidate.py   asks whether it could win (pre-vote), then asks for votes
     leader.py      replicates, commits, confirms reads
     progress.py    what a leader knows of one follower, and the window
+    digests.py     equal logs make equal tables: who is in the minority
     reads.py       read-index: linearizable reads without a log entry
     preference.py  the lexically smallest address leads: delays and hand-overs
     log.py         terms of all entries, the newest entries themselves

@@ -3,6 +3,8 @@
 Read in this order::
 
     journal.py      the log and the hard state as tables (pure over a cursor)
+    digest.py       a digest of the tables, kept row by row
+    snapshot.py     the tables as rows: copied out, put in place
     transaction.py  what one commit holds
     owner.py        whose file it is
     lock.py         one process a file
