@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+from cartnet.consensus.raft import NOBODY
 from cartnet.storage import journal
 from cartnet.tools.check_files import ReplicaFile, counted
 from cartnet.tools.check_report import Chapter, Report
@@ -33,7 +34,7 @@ def _check_terms(file: ReplicaFile, chapter: Chapter) -> None:
         chapter.wrong.append(
             f"{file.replica}: its term is {term}, its log reaches term {file.last[1]}"
         )
-    if vote is not None and vote not in file.group.names:
+    if vote not in (None, NOBODY, *file.group.names):
         chapter.wrong.append(
             f"{file.replica}: it voted for {vote}, who is no member in term {term}"
         )

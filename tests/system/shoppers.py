@@ -24,13 +24,17 @@ TRANSIENT = frozenset(
 
 class Customer:
     """One user at whichever balancer answers: each write has a key of its own, which
-    is asked with until an answer is certain."""
+    is asked with until an answer is certain.
+
+    :ivar longest_wait: seconds that one call took at most, all its attempts together.
+    """
 
     def __init__(
         self, user: str, balancers: Sequence[str], password: str = PASSWORD
     ) -> None:
         self.user = user
         self.session = ""
+        self.longest_wait = 0.0
         self._password = password
         self._balancers = balancers
         self._line: Line | None = None
@@ -67,12 +71,13 @@ class Customer:
         fields.setdefault("key", f"{call}-{next(self._numbers)}")
         if self.session:
             fields.setdefault("session", self.session)
-        deadline = time.monotonic() + GIVE_UP_SECONDS
+        began = time.monotonic()
+        deadline = began + GIVE_UP_SECONDS
         for balancer in itertools.cycle(self._balancers):
             try:
                 if self._line is None:
                     self._line = Line(balancer)
-                return self._line.call(call, args, **fields)
+                answer = self._line.call(call, args, **fields)
             except Refused as refused:
                 if refused.code not in TRANSIENT or time.monotonic() > deadline:
                     raise
@@ -80,6 +85,10 @@ class Customer:
                 self.close()
                 if time.monotonic() > deadline:
                     raise
+            else:
+                waited = time.monotonic() - began
+                self.longest_wait = max(self.longest_wait, waited)
+                return answer
             time.sleep(RETRY_SECONDS)
         raise AssertionError("there is no end of balancers")
 
@@ -132,6 +141,11 @@ class Shopper(threading.Thread):
                         self.orders[order["id"]] = order
         except BaseException as failure:
             self._failure = failure
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that one call took at most."""
+        return self._customer.longest_wait
 
     def finish(self) -> None:
         """Stop after the call in hand."""
