@@ -163,6 +163,48 @@ class ReplicaCommands(AdminTests):
         self.assertEqual(self.json("json list")["error"]["code"], "bad_request")
 
 
+class FaultCommands(AdminTests):
+    """Faults and hand-overs."""
+
+    def test_faults(self) -> None:
+        """A fault is begun and ended; a row that is not alive ends after its state."""
+        for begun, state in (("paused", "paused"), ("isolated", "unreachable")):
+            begin, end = {
+                "paused": ("pause", "resume"),
+                "isolated": ("isolate", "heal"),
+            }[begun]
+            self.assertEqual(self.type(f"{begin} s1r1"), f"{begun} s1r1\n")
+            row = self.type("list").splitlines()[3]
+            self.assertEqual(row.split(), ["s1r1", "127.0.0.1:5006", state, "-"])
+            self.assertEqual(
+                self.type("status s1r1"), f"s1r1  127.0.0.1:5006  {state}\n"
+            )
+            self.assertEqual(
+                self.type(f"{begin} s1r1"), f"error: s1r1 is {begun} already\n"
+            )
+            self.assertEqual(self.type(f"{end} s1r1").split()[1], "s1r1")
+            self.assertEqual(self.type(f"{end} s1r1"), f"error: s1r1 is not {begun}\n")
+
+    def test_heal_all(self) -> None:
+        """Without a name all that are isolated are healed."""
+        self.type("isolate s1r1")
+        self.type("isolate it0")
+        self.assertEqual(self.type("heal"), "healed s1r1 it0\n")
+        self.assertEqual(self.type("heal"), "nothing was isolated\n")
+
+    def test_transfer(self) -> None:
+        """A transfer says that it has happened, or why it has not."""
+        self.assertEqual(self.type("transfer s1 s1r1"), "transferred s1 to s1r1\n")
+        self.assertEqual(self.type("leader s1"), "s1r1\n")
+        self.assertEqual(
+            self.type("transfer s1 it0"),
+            "error: it0 is no member of s1; its members are s1r0, s1r1, s1r2\n",
+        )
+        self.assertEqual(
+            self.type("transfer s1"), "error: usage: transfer GROUP NAME\n"
+        )
+
+
 class StockCommands(AdminTests):
     """Commands about what is in stock."""
 

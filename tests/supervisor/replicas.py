@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from cartnet.errors import Refused
+from cartnet.replica.gate import Gate
 from cartnet.replica.status import Lag, Status
 from cartnet.supervisor.cluster import Cluster
 from cartnet.supervisor.in_process import InProcess
@@ -47,6 +48,7 @@ class SmallReplica:
         self.failed: Deferred[Any] = Deferred()
         self.begins_anew = False
         self.ended: Deferred[None] | None = None
+        self.gate = Gate(name, world.clock, Logger())
 
     def _did(self, what: str) -> None:
         self.world.events.append(f"{self.name} {what}")
@@ -59,6 +61,13 @@ class SmallReplica:
     def start(self) -> Deferred[None]:
         self._did("started")
         return succeed(None)
+
+    def transfer(self, target: str) -> None:
+        if self.name not in self.world.leaders:
+            raise Refused("not_leader", f"{self.name} does not lead")
+        self._did(f"hands over to {target}")
+        if target not in self.world.stubborn:
+            self.world.leaders[target] = self.world.leaders.pop(self.name) + 1
 
     def crash(self) -> Deferred[None]:
         self._did("crashed")
@@ -79,7 +88,7 @@ class SmallReplica:
             self.name,
             group.member(self.name).address,
             group.name,
-            "alive",
+            self.gate.state,
             role="leader" if leads else "follower",
             term=self.world.leaders.get(self.name, 3),
             commit=120,
@@ -100,9 +109,12 @@ class World:
     :ivar held: replicas whose claim fails.
     :ivar leaders: who says that it leads, and in which term.
     :ivar ending: replicas whose end the test brings about.
+    :ivar stubborn: replicas that take no office over.
     """
 
     def __init__(self) -> None:
+        self.clock = Clock()
+        self.stubborn: set[str] = set()
         self.topology = topology()
         self.events: list[str] = []
         self.held: set[str] = set()
@@ -121,7 +133,9 @@ class World:
 class Process:
     """A process of the cluster: its supervisor, and who hears that it is empty."""
 
-    def __init__(self, world: World, clock: Clock, *names: str) -> None:
+    def __init__(
+        self, world: World, clock: Clock, *names: str, chaos: bool = True
+    ) -> None:
         self.emptied = 0
         self.hangs = False
         self.supervisor = InProcess(
@@ -131,6 +145,7 @@ class Process:
             world.make,
             Logger(),
             self._emptied,
+            chaos=chaos,
         )
 
     def _emptied(self) -> None:
@@ -155,7 +170,7 @@ class Ports:
         for process in self.processes:
             if name in process.supervisor.names:
                 status = process.supervisor.status(name)
-                return process if status and status.state == "alive" else None
+                return process if status and status.state != "dead" else None
         return None
 
     async def call_member(
@@ -169,7 +184,7 @@ class Ports:
             await Deferred()
         self.asked.append((name, args["command"]))
         answer = await process.supervisor.call(
-            args["command"], args["replica"], via=name
+            args["command"], args["replica"], via=name, target=args.get("target")
         )
         return msgspec.Raw(msgspec.json.encode(answer))
 
@@ -232,6 +247,8 @@ def cluster_of(
     process: Process,
     ports: Ports,
     run: Callable[[str], str] | None = None,
+    *,
+    chaos: bool = True,
 ) -> Cluster:
     """The cluster as ``process`` sees it."""
     return Cluster(
@@ -241,4 +258,5 @@ def cluster_of(
         process.supervisor,
         dict.fromkeys(("lb", "s1", "it"), ports),
         run or (lambda name: f"twistd cartnet --replica {name}"),
+        chaos=chaos,
     )

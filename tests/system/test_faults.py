@@ -106,7 +106,9 @@ class FaultTests(SynchronousTestCase):
         for command, error in {
             "transfer s9 s1r0": "no group is called s9; there are lb, s1, it",
             "transfer s1 nobody": "no replica is called nobody",
-            "transfer s1 it0": "it0 is no member of s1; its members are s1r0, s1r1, s1r2",
+            "transfer s1 it0": (
+                "it0 is no member of s1; its members are s1r0, s1r1, s1r2"
+            ),
             "transfer s1 s1r2": "s1r2 leads s1 already",
             "transfer s1": "usage: transfer GROUP NAME",
             "pause nobody": "no replica is called nobody",
