@@ -57,6 +57,14 @@ class ReplicaFile:
     def applied_index(self) -> int:
         return self.state.applied_index
 
+    def term_at(self, index: int) -> int | None:
+        """Return the term of a log entry; None where the log has it not (any more)."""
+        if index == self.base[0]:
+            return self.base[1]
+        self.cursor.execute("SELECT term FROM log WHERE idx = ?", (index,))
+        row = self.cursor.fetchone()
+        return None if row is None else row[0]
+
 
 @contextmanager
 def copies(

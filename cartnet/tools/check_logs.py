@@ -133,11 +133,11 @@ def _check_durable(files: Sequence[ReplicaFile], chapter: Chapter) -> None:
     index = min(newest.state.commit_index, newest.last[0])
     admitted = counted(files)
     with chapter.reading(f"a log of {group.name}"):
-        term = _term(newest, index)
+        term = newest.term_at(index)
         lacking = [
             file.replica
             for file in admitted
-            if index > file.base[0] and _term(file, index) != term
+            if index > file.base[0] and file.term_at(index) != term
         ]
         # A replica without a file, or with one that does not count yet, may be among
         # those who had it.
@@ -146,11 +146,3 @@ def _check_durable(files: Sequence[ReplicaFile], chapter: Chapter) -> None:
                 f"{group.name}: entry {index} is committed, but a majority lacks it:"
                 f" {', '.join(lacking)}"
             )
-
-
-def _term(file: ReplicaFile, index: int) -> int | None:
-    if index == file.base[0]:
-        return file.base[1]
-    file.cursor.execute("SELECT term FROM log WHERE idx = ?", (index,))
-    row = file.cursor.fetchone()
-    return None if row is None else row[0]

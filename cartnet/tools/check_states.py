@@ -27,11 +27,16 @@ def check(files: Sequence[ReplicaFile], chapter: Chapter, progress: Progress) ->
         progress(f"recounting {file.replica}")
         with chapter.reading(f"{file.replica}: its tables"):
             _check_file(file, chapter, digests)
-    highest = max(file.applied_index for file in files)
+    newest = max(files, key=lambda file: file.applied_index)
+    highest = newest.applied_index
+    # Other logs may hold what was never committed, and is contradicted by now; one
+    # with that very entry has the same ones before it (S3).
+    term = newest.term_at(highest)
+    sources = [file for file in files if file.term_at(highest) == term]
     for file in files:
         if file.sound and file.applied_index < highest:
             progress(f"applying {file.replica}'s log")
-            _bring_to(file, files, highest, chapter, digests)
+            _bring_to(file, sources, highest, chapter, digests)
     compared = 0
     for index, found in sorted(digests.items()):
         compared += sum(map(len, found.values())) > 1
@@ -75,7 +80,7 @@ def _check_file(file: ReplicaFile, chapter: Chapter, digests: Digests) -> None:
 
 def _bring_to(
     file: ReplicaFile,
-    files: Sequence[ReplicaFile],
+    sources: Sequence[ReplicaFile],
     index: int,
     chapter: Chapter,
     digests: Digests,
@@ -84,7 +89,7 @@ def _bring_to(
     somewhere; leave it as it was."""
     file.cursor.execute("BEGIN")
     try:
-        if replay(file, files, index):
+        if replay(file, sources, index):
             digests[index][digest.recount(file.cursor)].append(file.replica)
         else:
             chapter.notes.append(
@@ -100,12 +105,12 @@ def _bring_to(
         file.cursor.execute("ROLLBACK")
 
 
-def replay(file: ReplicaFile, files: Sequence[ReplicaFile], index: int) -> bool:
+def replay(file: ReplicaFile, sources: Sequence[ReplicaFile], index: int) -> bool:
     """Apply the entries up to ``index`` to a file's tables, in the caller's
     transaction; say whether some log had them."""
     first = file.applied_index + 1
     source = next(
-        (each for each in files if each.base[0] < first and each.last[0] >= index),
+        (each for each in sources if each.base[0] < first and each.last[0] >= index),
         None,
     )
     if source is None:
@@ -132,14 +137,13 @@ def settled(files: Sequence[ReplicaFile], chapter: Chapter) -> tuple[ReplicaFile
     That log holds whatever was committed, and what the next leader would commit.
     """
     best_log = max(files, key=lambda file: (file.last[1], file.last[0]))
-    sources = [best_log, *(file for file in files if file is not best_log)]
     state = max(files, key=lambda file: (file.sound, file.applied_index))
     end = best_log.last[0]
     if end <= state.applied_index:
         return state, state.applied_index
     state.cursor.execute("BEGIN")
     try:
-        done = replay(state, sources, end)
+        done = replay(state, [best_log], end)
     except Exception as error:
         state.cursor.execute("ROLLBACK")
         chapter.wrong.append(

@@ -146,12 +146,16 @@ class DamagedTests(DigestCase):
         self.assertIsNotNone(self.successResultOf(store.recount()).difference)
 
 
+def threaded_disk() -> ThreadedDisk:
+    return ThreadedDisk(reactor)  # type: ignore[arg-type]  # a module to mypy
+
+
 class ThreadedTests(TestCase):
     """With the real disk: threads, and a connection of its own for each recount."""
 
     async def opened(self) -> tuple[Storage, Path]:
         path = Path(self.mktemp()).absolute()
-        store = storage(path, ThreadedDisk(reactor))
+        store = storage(path, threaded_disk())
         await store.open()
         await store.write(Write(HardState(1), numbered(1, 50), 50))
         return store, path
@@ -196,7 +200,7 @@ class ThreadedTests(TestCase):
             store.recount().addBoth(heard.append)
             await store.crash()
             self.assertEqual(heard, [])
-            again = storage(path, ThreadedDisk(reactor))
+            again = storage(path, threaded_disk())
             await again.open()
             await again.close()
 

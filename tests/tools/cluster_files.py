@@ -94,6 +94,11 @@ class GroupFiles:
                 answer = written.answers[-1].answer
         return answer
 
+    def compact(self, **through: int) -> None:
+        """Drop the entries up to an index, replica by replica."""
+        for name, index in through.items():
+            done(self.storages[name].write(Write(compact_through=index, sync=False)))
+
     def close(self) -> None:
         for storage in self.storages.values():
             done(storage.close())

@@ -53,6 +53,22 @@ class CheckCase(SynchronousTestCase):
         finally:
             connection.close()
 
+    def row(self, replica: str, sql: str) -> Any:
+        connection = sqlite.connect(self.data / f"{replica}.db")
+        try:
+            return connection.execute(sql).fetchone()
+        finally:
+            connection.close()
+
+    def put_entry(self, replica: str, index: int, term: int, command: bytes) -> None:
+        """Put another entry into a log, with its checksum."""
+        checksum = journal.checksum(index, term, command)
+        self.edit(
+            replica,
+            f"UPDATE log SET term = {term}, command = x'{command.hex()}',"
+            f" checksum = {checksum} WHERE idx = {index}",
+        )
+
     def edit_group(self, group: str, *statements: str) -> None:
         """Change all of a group's files alike, their digests with them: a group that
         was wrong from the first."""
@@ -172,6 +188,49 @@ class HealthyTests(CheckCase):
         cluster.close()
         (self.data / "it0.db").unlink()
         self.assertEqual(self.wrong(self.check()), {})
+
+    def test_contradicted_end(self) -> None:
+        """What an ex-leader has alone at its log's end is no damage, and not taken
+        for what the group applied."""
+        shutil.rmtree(self.data)
+        self.data.mkdir()
+        cluster = ClusterFiles(self.data)
+        cluster.add("bob", "s2", "C", None, behind=("s2r0",))
+        cluster.close()
+        index = cluster.groups["s2"].index
+        command = self.row("s2r1", f"SELECT command FROM log WHERE idx = {index}")[0]
+        for name in ("s2r1", "s2r2"):
+            self.put_entry(name, index, 2, command)
+            self.edit(name, "UPDATE hard_state SET term = 2")
+        other = command.replace(b'"C"', b'"A"')
+        self.assertNotEqual(other, command)
+        self.put_entry("s2r0", index, 1, other)
+        self.assertEqual(self.wrong(self.check()), {})
+
+    def test_compacted(self) -> None:
+        """Logs that begin at different indexes match; one that cannot be brought to
+        the others' index is noted."""
+        shutil.rmtree(self.data)
+        self.data.mkdir()
+        cluster = ClusterFiles(self.data)
+        log = cluster.groups["s2"]
+        log.compact(s2r0=10, s2r1=15)
+        cluster.groups["s1"].compact(s1r0=5, s1r1=6, s1r2=20)
+        cluster.close()
+        self.assertEqual(self.wrong(self.check()), {})
+        # A replica without its log's end, and nobody else has what it lacks.
+        shutil.rmtree(self.data)
+        self.data.mkdir()
+        cluster = ClusterFiles(self.data)
+        log = cluster.groups["s2"]
+        log.compact(s2r0=log.index, s2r1=log.index)
+        cluster.close()
+        self.assertEqual(self.wrong(self.check()), {})
+        self.assertEqual(self.check()["S4"].notes, [])
+        self.edit("s2r2", f"DELETE FROM log WHERE idx >= {log.index - 1}")
+        report = self.check()
+        self.assertEqual(self.wrong(report), {})
+        self.assertIn("is compacted away", report["S4"].notes[0])
 
 
 class CommandTests(CheckCase):
@@ -310,12 +369,7 @@ class DamageTests(CheckCase):
     def test_log_altered_with_checksum(self) -> None:
         """An entry that is another one than the others' is found all the same."""
         command = msgspec.json.encode([1, {"do": "close_session", "session": "x"}])
-        checksum = journal.checksum(5, 1, command)
-        self.edit(
-            "s1r2",
-            f"UPDATE log SET command = x'{command.hex()}', checksum = {checksum}"
-            " WHERE idx = 5",
-        )
+        self.put_entry("s1r2", 5, 1, command)
         self.assert_wrong("S3", "s1r2: entry 5 of term 1 differs", alone=False)
 
     def test_hole(self) -> None:
@@ -326,10 +380,7 @@ class DamageTests(CheckCase):
     def test_another_term(self) -> None:
         """Committed entries of different terms at one index cannot be."""
         (command,) = self.row("s1r2", "SELECT command FROM log WHERE idx = 5")
-        checksum = journal.checksum(5, 2, command)
-        self.edit(
-            "s1r2", f"UPDATE log SET term = 2, checksum = {checksum} WHERE idx = 5"
-        )
+        self.put_entry("s1r2", 5, 2, command)
         wrong = " ".join(self.wrong(self.check())["S3"])
         self.assertIn("s1r0 and s1r2: entry 5 is committed in both", wrong)
         self.assertIn("s1r2: the term falls from 2 to 1 at index 6", wrong)
@@ -354,13 +405,6 @@ class DamageTests(CheckCase):
         """A vote is for a member."""
         self.edit("lb2", "UPDATE hard_state SET vote = 'it0'")
         self.assert_wrong("S2", "lb2: it voted for it0")
-
-    def row(self, replica: str, sql: str) -> Any:
-        connection = sqlite.connect(self.data / f"{replica}.db")
-        try:
-            return connection.execute(sql).fetchone()
-        finally:
-            connection.close()
 
 
 class ShopTests(CheckCase):
