@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from cartnet.client.group import GroupClient
 from cartnet.roles import Replicas, group_clients
 from cartnet.simulator.world import World
+from cartnet.storage.snapshot import OWN_TABLES
 from cartnet.topology.configuration import parse
 from cartnet.topology.placement import Plan
 
@@ -157,7 +158,7 @@ class SimulatedCluster:
         file = self.world.hosts[name].disk.files[self._plan.database(name)]
         cursor = file.connection.cursor()
         cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")
-        own = {"meta", "log", "hard_state"}
+        own = OWN_TABLES
         found = [table for (table,) in cursor.fetchall() if table not in own]
         return {table: _rows(cursor, table) for table in found}
 

@@ -11,22 +11,26 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from tests.simulator.cluster import SimulatedCluster
+from tests.simulator.cluster import SMALL, SimulatedCluster
 from tests.simulator.shoppers import ITEMS, Shopper
 
 FAULTY_SECONDS = 12.0
 SETTLING_SECONDS = 60.0
 STOCK = 100
 
+SHORT_LOGS = f"{SMALL}\n[timing]\nlog_kept = 15\n"
+"""Whoever was away for long needs a snapshot."""
+
 
 class TroubledCluster:
     """Faults for some time, then peace, in which everything must come right."""
 
     def __init__(self, seed: int, shoppers: int = 3, checkouts: int = 15) -> None:
-        self.cluster = SimulatedCluster(seed)
+        self.cluster = SimulatedCluster(seed, SHORT_LOGS)
         world = self.cluster.world
         self._random = world.random("faults")
         self._done: list[Any] = []
+        self.wiped = 0
         self.shoppers = []
         self._checkouts = checkouts
         for number in range(shoppers):
@@ -62,7 +66,9 @@ class TroubledCluster:
         names = cluster.topology.names
         stopped = [name for name in names if name not in cluster.replicas]
         network = cluster.world.network
-        match random.randrange(8):
+        match random.randrange(9):
+            case 8:
+                self._wipe(random.choice(names))
             case 0 | 1:
                 name = random.choice(names)
                 if name in cluster.replicas:
@@ -85,6 +91,21 @@ class TroubledCluster:
                 network.cut([random.choice(names)], names)
             case _:
                 network.heal()
+
+    def _wipe(self, name: str) -> None:
+        """Lose a replica's disk; one a group at a time, until it counts again."""
+        cluster = self.cluster
+        members = cluster.topology.group_of(name).names
+        counted = [
+            member
+            for member in members
+            if member in cluster.replicas
+            and cluster.replicas[member].status().role not in ("learner", "-")
+        ]
+        if len(counted) == len(members):
+            cluster.kill(name, power_lost=True)
+            cluster.world.hosts[name].disk.wipe()
+            self.wiped += 1
 
     def check(self) -> None:
         """What was acknowledged is there, once; nothing else is; nothing is lost."""
