@@ -197,8 +197,8 @@ class BadArgumentsTests(SynchronousTestCase):
         """What every replica would stop at never gets into the log."""
         line = {"item": "A", "quantity": 1}
         many = [{"item": f"i{at}", "quantity": 1} for at in range(CART_LINES_MAX + 1)]
-        for wrong in [{"lines": []}, {"lines": [line, line]}, {"lines": many}]:
-            args = {"group_id": "g", "index": 7, "finished": 6, **wrong}
+        for lines in ([], [line, line], many):
+            args = {"group_id": "g", "index": 7, "finished": 6, "lines": lines}
             with self.assertRaises(Refused) as raised:
                 decode("take", args, trusted=True)
             self.assertEqual(raised.exception.code, "bad_request")
