@@ -91,7 +91,10 @@ class Options(usage.Options):
     @override
     def postOptions(self) -> None:
         if not __debug__:
-            give_up("python -O takes out the checks that stop a faulty replica")
+            give_up(
+                "python -O takes out the checks that stop a faulty replica: start"
+                " without it, and without PYTHONOPTIMIZE"
+            )
         configuration = load(None if self["config"] is None else Path(self["config"]))
         self.plan = make_plan(self._wanted(), configuration, is_here)
 

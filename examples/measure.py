@@ -52,7 +52,9 @@ class Cluster:
         self.ports = {
             stem: [ports.pop(0) for _ in range(3)] for stem in ("lb", "s1r", "it")
         }
-        sections = zip(("balancer", "shard:s1", "inventory"), self.ports.values())
+        sections = zip(
+            ("balancer", "shard:s1", "inventory"), self.ports.values(), strict=True
+        )
         (folder / "cartnet.ini").write_text(
             "[cluster]\nname = measured\n"
             + "".join(

@@ -11,7 +11,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
-from cartnet.admin.commands import Commands, Reply, misuse
+from cartnet.admin.commands import HELP, Commands, Reply, misuse
 from cartnet.admin.lines import printable
 from cartnet.errors import Refused
 from cartnet.limits import (
@@ -131,7 +131,9 @@ class Session:
             outcome = "ok"
             text = _json({"ok": reply.value}) if as_json else _text(reply)
         except Refused as refused:
-            outcome = f"{refused.code}: {refused.message}"
+            outcome = refused.code
+            if _is_command(words):
+                outcome += f": {refused.message}"
             text = _refusal(refused, as_json)
         self._log.info(
             "admin {who}: {command}: {outcome}",
@@ -202,8 +204,15 @@ def _refusal(refused: Refused, as_json: bool) -> str:
     return f"error: {one_line(refused.message, 1_000)}\n"
 
 
+def _is_command(words: list[str]) -> bool:
+    """Whether it begins as a command; else it may be a password, typed for one."""
+    return not words or words[0] in HELP
+
+
 def _audited(words: list[str]) -> str:
     """A command as it may be logged."""
     if words[:1] == ["password"]:
         return "password (not logged)"
+    if not _is_command(words):
+        return "no command (not logged)"
     return one_line(" ".join(words), 200)

@@ -92,6 +92,7 @@ class DirectoryCalls:
     def stop(self) -> None:
         """Stop what is under way."""
         self.deposed()
+        self._answering.stop()
         self._router.stop()
 
     async def _locate(self, asked: Asked) -> object:

@@ -260,8 +260,7 @@ class ShardCalls:
         if isinstance(answer, CheckoutBegun):
             answer = await self._outcome(asked, answer)
         if isinstance(answer, Superseded):
-            # Another leader has finished it, and under its key the log says how.
-            answer = await self._recall(asked, command)
+            answer = await self._as_finished(asked, command)
         if isinstance(answer, Refusal):
             answer.raise_()
         if not isinstance(answer, Order):
@@ -269,7 +268,7 @@ class ShardCalls:
         return answer
 
     async def _recall(self, asked: Asked, command: BeginCheckout) -> Answer | None:
-        """Return what the command's key came to before, if anything."""
+        """Return what the command's key came to before, if anything, or a refusal."""
         now = int(self._seams.wall())
 
         def query(cursor: Cursor) -> Answer | None:
@@ -278,10 +277,18 @@ class ShardCalls:
                 return FORMING
             return answer
 
-        answer = await self._answering.read_now(asked, query)
-        if isinstance(answer, Refusal):
-            answer.raise_()
-        return answer
+        return await self._answering.read_now(asked, query)
+
+    async def _as_finished(self, asked: Asked, command: BeginCheckout) -> Answer | None:
+        """Return how another leader has finished a checkout: its key says so.
+
+        Where that cannot be read its outcome is unknown, since it was begun.
+        """
+        try:
+            answer = await self._recall(asked, command)
+        except Refused:
+            raise _undecided() from None
+        return None if answer == accounts.UNAUTHENTICATED else answer
 
     async def _reach_inventory(self, asked: Asked) -> None:
         reached = Deferred.fromCoroutine(

@@ -29,7 +29,7 @@ class Proposals:
         self._timeout = timeout
         self.waiting: list[tuple[Raw, Deferred[Any]]] = []
         self._in_log: dict[int, tuple[int, Deferred[Any]]] = {}
-        self._of_lost_office: dict[int, list[Deferred[Any]]] = {}
+        self._of_lost_office: dict[int, list[tuple[int, Deferred[Any]]]] = {}
         self._deadlines: deque[tuple[float, Deferred[Any]]] = deque()
 
     def __len__(self) -> int:
@@ -62,22 +62,24 @@ class Proposals:
             if former is not None:
                 # Proposed here in an office that was lost, and gone from this log.
                 # Another replica may still have it: only what is applied decides.
-                self._of_lost_office.setdefault(index, []).append(former[1])
+                self._of_lost_office.setdefault(index, []).append(former)
             self._in_log[index] = (term, answered)
         self.waiting.clear()
 
     def applied(self, index: int, term: int, answer: Any) -> None:
         """The entry at ``index`` has been applied: tell whoever proposed for there."""
-        for answered in self._of_lost_office.pop(index, ()):
-            _refuse_overwritten(answered)
-        found = self._in_log.pop(index, None)
-        if found is None:
-            return
-        proposed_term, answered = found
-        if proposed_term != term:
-            _refuse_overwritten(answered)
-        elif not answered.called:
-            answered.callback(answer)
+        proposed = self._of_lost_office.pop(index, [])
+        if index in self._in_log:
+            proposed.append(self._in_log.pop(index))
+        for proposed_term, answered in proposed:
+            if answered.called:
+                continue
+            if proposed_term == term:
+                answered.callback(answer)
+            else:
+                # Another term's entry is there: this one never will be.
+                lost = "the leader changed before it was replicated"
+                answered.errback(Failure(Refused("unavailable", lost)))
 
     def passed(self, last_index: int) -> None:
         """A snapshot holds what became of the entries up to an index, not who asked."""
@@ -113,13 +115,6 @@ class Proposals:
     def _forget_answered(self) -> None:
         while self._deadlines and self._deadlines[0][1].called:
             self._deadlines.popleft()
-
-
-def _refuse_overwritten(answered: Deferred[Any]) -> None:
-    """Another term's entry was applied at the index: this one never will be."""
-    if not answered.called:
-        lost = Refused("unavailable", "the leader changed before it was replicated")
-        answered.errback(Failure(lost))
 
 
 @dataclass

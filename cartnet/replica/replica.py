@@ -415,9 +415,9 @@ class Replica:
             self._log.info("leads")
             self._calls.led()
         else:
-            self._log.info(
-                "leads no longer; the leader is {leader}", leader=self.leader
-            )
+            leader = self.leader
+            where = f"{leader} leads" if leader else "nobody is known to lead yet"
+            self._log.info("leads no longer; {where}", where=where)
             self._calls.deposed()
             if self._deposed is not None and not self._deposed.called:
                 self._deposed.callback(None)

@@ -32,9 +32,10 @@ def regrouped(
     :returns: the configuration with that group, and this replica's name.
     :raises OptionError: if the options do not make up a group.
     """
-    if wanted.port is None or wanted.peers is None:
-        option = "--peers" if wanted.port is None else "--port"
-        refuse(option, "", "--port N and --peers HOST:PORT,HOST:PORT go together")
+    if wanted.port is None:
+        refuse("--peers", ",".join(wanted.peers or ()), "goes with --port N")
+    if wanted.peers is None:
+        refuse("--port", str(wanted.port), "goes with --peers HOST:PORT,HOST:PORT,...")
     if len(kinds) != 1:
         refuse("--port", str(wanted.port), f"needs one --role of {', '.join(KINDS)}")
     if kinds[0] == "shard" and shard is None:

@@ -14,7 +14,11 @@ from typing import Any, Final, get_type_hints
 import msgspec
 
 from cartnet.errors import Refused
-from cartnet.limits import ITEM_NAME_BYTES_MAX, ORDERS_PER_PAGE_DEFAULT
+from cartnet.limits import (
+    CART_LINES_MAX,
+    ITEM_NAME_BYTES_MAX,
+    ORDERS_PER_PAGE_DEFAULT,
+)
 from cartnet.shop.commands import TakeLine
 from cartnet.wire.exact import NotJson, read_exactly
 from cartnet.wire.forms import (
@@ -184,6 +188,11 @@ class Take(Arguments, frozen=True, forbid_unknown_fields=True):
     expected_total: Total | None = None
 
     def __post_init__(self) -> None:
+        # The machine takes these for granted: it would stop on every replica.
+        if not 1 <= len(self.lines) <= CART_LINES_MAX:
+            raise ValueError(f"lines must be 1 to {CART_LINES_MAX}")
+        if len({line.item for line in self.lines}) != len(self.lines):
+            raise ValueError("lines must be of different items")
         for line in self.lines:
             try:
                 msgspec.convert(line.item, ItemId)

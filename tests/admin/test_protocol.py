@@ -311,6 +311,23 @@ class OtherCommands(AdminTests):
         )
         self.assertNotIn("hunter2", "".join(lines))
 
+    def test_audit_of_what_is_no_command(self) -> None:
+        """What may be a password with a slip of the finger is not logged either."""
+        with capturedLogs() as events:
+            for slip in (
+                "Password hunter2",
+                "pasword hunter2",
+                "hunter2",
+                "json hunter2",
+            ):
+                self.type(slip)
+
+        lines = [formatEvent(event) for event in events]
+        self.assertEqual(
+            lines,
+            ["admin 127.0.0.1:40000: no command (not logged): bad_request"] * 4,
+        )
+
 
 class Connections(AdminTests):
     """Bytes, order, bounds, time."""

@@ -131,3 +131,15 @@ class DirectoryTests(SynchronousTestCase):
         self.memory.propose(self.memory.members["lb0"], AssignShard("ann", "s2"))
 
         self.assertEqual(self.ask("assign", "ann"), {"shard": "s2"})
+
+    def test_stopped(self) -> None:
+        """A balancer that stops leaves no call waiting for the log, and no timer."""
+        self.memory.holds = True
+        asked = self.calls["lb0"].call(
+            request_for("assign", {"username": "ann"}), BALANCER
+        )
+        self.assertNoResult(asked)
+
+        self.calls["lb0"].stop()
+
+        self.assertEqual(self.failureResultOf(asked, Refused).value.code, "timeout")

@@ -12,6 +12,7 @@ from cartnet.limits import (
     SURVEY_SECONDS,
 )
 from cartnet.shop.carts import read
+from cartnet.shop.commands import FinishCheckout, OutOfStock
 from tests.calls.shop import REQUEST_TIMEOUT, STRANGER, Shop
 
 LEADER, FOLLOWER = "s1r0", "s1r1"
@@ -456,6 +457,42 @@ class CheckoutTests(ShardTestCase):
 
         self.assertEqual(self.failureResultOf(sent, Refused).value.code, "timeout")
         self.assertEqual(self.successResultOf(self.check_out())["status"], "placed")
+
+    def test_finished_elsewhere_and_unreadable(self) -> None:
+        """A checkout that another leader has finished, where it cannot be read how, is
+        a timeout: it was begun."""
+        for hindrance in ("no majority", "logged out"):
+            with self.subTest(hindrance):
+                joined = self._finished_elsewhere(hindrance)
+                self.assertEqual(
+                    self.failureResultOf(joined, Refused).value.code, "timeout"
+                )
+
+    def _finished_elsewhere(self, hindrance: str) -> Deferred[Any]:
+        """Join a checkout that another leader finishes meanwhile, and forgets."""
+        session, leader = self.login(hindrance[:2]), self.shop.shard.members[LEADER]
+        self.fill(session, "A", 1)
+        self.shop.takes_lost = True
+        first = self.shop.send(LEADER, "checkout", session=session, key="k")
+        first.addErrback(lambda failure: failure.trap(Refused))
+        self.shop.clock.advance(REQUEST_TIMEOUT / 2)
+        joined = self.shop.send(LEADER, "checkout", session=session, key="k")
+        order = self.ok("get_cart", session=session)["pending"]
+        group_id, _, index = order.rpartition("-")
+
+        leader.propose(FinishCheckout(order, OutOfStock(())))
+        later = {"index": int(index) + 1, "finished": int(index)}
+        lines = [{"item": "A", "quantity": 1}]
+        self.ok("take", {"group_id": group_id, "lines": lines, **later}, to="it0")
+        self.shop.takes_lost = False
+        if hindrance == "logged out":
+            self.ok("logout", session=session)
+        else:
+            leader.reads_refused = Refused("unavailable", hindrance)
+        self.assertNoResult(joined)
+        self.shop.clock.pump([REQUEST_TIMEOUT / 2, SETTLEMENT_RETRY_SECONDS_MAX])
+        leader.reads_refused = None
+        return joined
 
     def test_the_last_item(self) -> None:
         """Fifty race for the last item: one order, forty-nine refusals, carts kept."""

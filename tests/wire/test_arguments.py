@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.errors import Refused
 from cartnet.limits import (
+    CART_LINES_MAX,
     ITEM_NAME_BYTES_MAX,
     PRICE_MAX,
     QUANTITY_MAX,
@@ -191,6 +192,16 @@ class BadArgumentsTests(SynchronousTestCase):
             args = {"group_id": "g", "index": 7, "lines": [line], "finished": 6}
             with self.assertRaises(Refused):
                 decode("take", args, trusted=True)
+
+    def test_takes_that_no_machine_could_apply(self) -> None:
+        """What every replica would stop at never gets into the log."""
+        line = {"item": "A", "quantity": 1}
+        many = [{"item": f"i{at}", "quantity": 1} for at in range(CART_LINES_MAX + 1)]
+        for lines in ([], [line, line], many):
+            args = {"group_id": "g", "index": 7, "finished": 6, "lines": lines}
+            with self.assertRaises(Refused) as raised:
+                decode("take", args, trusted=True)
+            self.assertEqual(raised.exception.code, "bad_request")
 
     def test_tables_of_calls(self) -> None:
         """What may be stale and what takes keys are calls, and no call is both."""
