@@ -90,12 +90,15 @@ class Follower:
         match message:
             case AppendEntries():
                 self._heard(sender)
-                self._append(sender, message)
+                # What is not taken while a snapshot is installed is sent again.
+                if not self.raft.installing:
+                    self._append(sender, message)
             case Heartbeat():
                 self._heard(sender)
-                self.raft.commit_through(
-                    min(message.commit_index, self.raft.log.last_index)
-                )
+                if not self.raft.installing:
+                    self.raft.commit_through(
+                        min(message.commit_index, self.raft.log.last_index)
+                    )
                 self._answer(sender, message.round)
             case InstallSnapshot():
                 self._heard(sender)

@@ -108,6 +108,7 @@ class Raft:
     :ivar uncounted: the other voters of which the same is known: they are sent
         entries, but what they say makes no majority.
     :ivar connected: the other voters that messages reach.
+    :ivar installing: a snapshot is taking the place of tables and log.
     :ivar commit_index: entries through it are committed.
     :ivar applied_index: entries through it are applied and their transaction written.
     :ivar confirmed_reads: reads whose replica still led; taken by the outside.
@@ -161,6 +162,7 @@ class Raft:
         self.role: Role = Follower(self, None, self.preference.start_ticks())
         self._written_hard_state = hard_state
         self._written_index = log.last_index
+        self.installing = False
         self._under_way: Ready | None = None
         self._outbox: list[Addressed] = []
         self._when_synced: list[Addressed] = []
@@ -266,9 +268,23 @@ class Raft:
         if isinstance(self.role, Leader) and part.term == self.term:
             self.send(voter, part)
 
+    def begins_install(self, last_index: int, last_term: int) -> bool:
+        """A snapshot is there whole: say whether it is to be installed.
+
+        It is not where the log has come to hold its last entry: what follows that may
+        have been acknowledged, and must not go. While it is installed no entries are
+        taken, since the log that they would follow on is being replaced.
+        """
+        if self.log.term(last_index) == last_term:
+            self.commit_through(last_index)
+        self.installing = last_index > self.commit_index
+        return self.installing
+
     def installed(self, leader: str, last_index: int, last_term: int) -> None:
         """The machine's tables are those of a snapshot; the log begins behind it."""
         assert self._under_way is None
+        assert self.installing
+        self.installing = False
         assert last_index > self.commit_index
         self.log.replace(last_index, last_term)
         self.commit_index = self.applied_index = self._written_index = last_index

@@ -186,7 +186,7 @@ class Snapshots:
         if taking is None or not taking.complete or raft.is_writing:
             return False
         self._taking = None
-        if taking.last_index <= raft.commit_index:
+        if not raft.begins_install(taking.last_index, taking.last_term):
             return False
         self._installing = True
 
