@@ -25,7 +25,6 @@ from cartnet.topology.address import split
 from cartnet.topology.listening import listening
 
 if TYPE_CHECKING:
-
     from twisted.internet.interfaces import IListeningPort
     from twisted.logger import Logger
 

@@ -96,7 +96,7 @@ class Log:
         return (last_term, last_index) >= (self.last_term, self.last_index)
 
     def lacks(self, index: int, term: int) -> bool:
-        """Whether the entry of ``term`` at ``index`` is not here, nor compacted away."""
+        """Whether the entry of ``term`` at ``index`` is neither here nor compacted."""
         return index > self.base_index and self.term(index) != term
 
     def append(self, entry: Entry) -> None:

@@ -153,7 +153,7 @@ class Forgotten(Message, frozen=True, forbid_unknown_fields=True, tag="forgotten
 
 
 class Diverged(Message, frozen=True, forbid_unknown_fields=True, tag="diverged"):
-    """A majority has ``digest`` after ``index``: begin anew if yours is another (S4)."""
+    """A majority has ``digest`` after ``index``: begin anew if yours differs (S4)."""
 
     index: int
     digest: str

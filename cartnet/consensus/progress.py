@@ -15,7 +15,6 @@ from cartnet.limits import (
     WINDOW_MESSAGES_MAX,
 )
 
-
 SNAPSHOT_PATIENCE: Final = 20
 """Election timeouts that a part of a snapshot, or its installation, may take."""
 

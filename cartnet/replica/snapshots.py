@@ -1,4 +1,4 @@
-"""Snapshots on their way: sent part by part to whom needs one, taken and put in place."""
+"""Snapshots on their way: sent part by part, taken, and put in place."""
 
 from __future__ import annotations
 

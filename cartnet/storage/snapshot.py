@@ -1,4 +1,4 @@
-"""The machine's tables as rows: copied out at one index, put in place in one transaction.
+"""The machine's tables as rows: copied out at one index, put in place at once.
 
 A snapshot is state, never identity: term, vote and file id stay whose they are (5.2).
 Rows are JSON, so that they fit the wire and any engine that speaks SQL.

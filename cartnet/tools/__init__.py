@@ -5,6 +5,13 @@ Read in this order::
     main.py       the command line
     ctl.py        one admin command
     databases.py  what every replica's file holds
+    check.py      the guarantees, held against the files of a stopped cluster
+    check_files.py    copies of the files, made while nobody writes
+    check_logs.py     S1 to S3
+    check_states.py   S4
+    check_shop.py     S6 to S9
+    check_report.py   a line a guarantee
+    check_help.py     what --help says, apart because the check loads slowly
     importing.py  a catalogue into the inventory, through a balancer
     catalogue.py  the CSV file, checked as a whole
     balancer.py   a blocking connection to a balancer
