@@ -86,7 +86,8 @@ class Catalogue:
     def changes(self, from_revision: int | None) -> Changes:
         """What a watcher at ``from_revision`` lacks to be where the copy is.
 
-        Everything, where the revision is absent, ahead, or too far back to know.
+        Everything, where the revision is absent, ahead, or too far back to know, or
+        where that is less than what has come and gone since.
         """
         if (
             from_revision is None
@@ -98,6 +99,8 @@ class Catalogue:
         changed = sorted(
             item for item, at in self._changed_at.items() if at > from_revision
         )
+        if len(changed) > CATALOGUE_ITEMS_MAX:
+            return Changes(self.revision, True, self.inventory().items, ())
         return Changes(
             self.revision,
             False,

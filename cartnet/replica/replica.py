@@ -282,10 +282,12 @@ class Replica:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        drained = self.drain()
-        drained.addTimeout(DRAIN_SECONDS_MAX, self._seams.clock)
-        drained.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
-        await drained
+        # Whoever had it drained before has waited for that, too.
+        if not self._listener.draining:
+            drained = self.drain()
+            drained.addTimeout(DRAIN_SECONDS_MAX, self._seams.clock)
+            drained.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
+            await drained
         await self._hand_over_before_stop()
         self._end()
         await self._close_port()
@@ -486,10 +488,10 @@ class Replica:
 
     def call(self, request: Request, caller: Caller) -> Deferred[object]:
         match request.call:
-            case "status":
-                return succeed(self.status())
-            case "heartbeat":
-                return succeed(self._heartbeat())
+            case "status" | "heartbeat":
+                decode_arguments(request.call, request.args, trusted=caller.trusted)
+                known = self.status() if request.call == "status" else self._heartbeat()
+                return succeed(known)
             case "supervise":
                 if not caller.trusted:
                     raise Refused("forbidden", "only for members of the cluster")

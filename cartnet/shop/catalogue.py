@@ -66,7 +66,9 @@ def items(cursor: Cursor) -> Inventory:
 def changes(cursor: Cursor, from_revision: int | None) -> Changes:
     """Return what someone with the items of ``from_revision`` lacks.
 
-    Everything (``full``) where that is ``None`` or lies ahead.
+    Everything (``full``) where that is ``None`` or lies ahead, or where more has come
+    and gone since than a catalogue holds: removed items stay as rows, and all of them
+    might not fit a line.
     """
     latest = revision(cursor)
     if from_revision is None or not 0 <= from_revision <= latest:
@@ -77,6 +79,8 @@ def changes(cursor: Cursor, from_revision: int | None) -> Changes:
         (from_revision,),
     )
     rows = cursor.fetchall()
+    if len(rows) > CATALOGUE_ITEMS_MAX:
+        return Changes(latest, True, items(cursor).items, ())
     return Changes(
         latest,
         False,

@@ -118,22 +118,29 @@ class InProcess:
 
     async def _stop(self) -> None:
         # A request in one replica's hand may need all the others: none stops before.
+        deadline = self._clock.seconds() + STOP_SECONDS_MAX
         living = [p.replica for p in self._places.values() if p.replica is not None]
-        drained = DeferredList([replica.drain() for replica in living])
+        drained = DeferredList(
+            [replica.drain() for replica in living], consumeErrors=True
+        )
         drained.addTimeout(DRAIN_SECONDS_MAX, self._clock)
         drained.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
         await drained
-        stopped = [self._stop_one(n, place) for n, place in self._places.items()]
+        stopped = [
+            self._stop_one(name, place, deadline)
+            for name, place in self._places.items()
+        ]
         await DeferredList([Deferred.fromCoroutine(each) for each in stopped])
 
-    async def _stop_one(self, name: str, place: _Place) -> None:
+    async def _stop_one(self, name: str, place: _Place, deadline: float) -> None:
         replica, place.replica = place.replica, None
         try:
             if replica is None:
                 waited: Deferred[None] = observe(place.ended)
             else:
                 waited = maybeDeferred(replica.stop)
-            await waited.addTimeout(STOP_SECONDS_MAX, self._clock)
+            seconds = max(0, deadline - self._clock.seconds())
+            await waited.addTimeout(seconds, self._clock)
         except Exception:
             self._log.failure("{name} did not stop in order", name=name)
             if replica is not None:

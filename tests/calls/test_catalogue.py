@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.calls.catalogue import Catalogue, InventoryEvent
 from cartnet.calls.catalogue_feed import CatalogueFeed
-from cartnet.limits import WATCH_KEEPALIVE_SECONDS
+from cartnet.limits import CATALOGUE_ITEMS_MAX, WATCH_KEEPALIVE_SECONDS
 from cartnet.shop.answers import Inventory, Item
 from tests.client.scripted import ScriptedGroup, ok
 
@@ -152,6 +152,19 @@ class CatalogueTests(Copying):
         self.assertEqual(self.stock(), {"B": 1})
         self.assertEqual(self.catalogue.revision, 2)
         self.assertTrue(self.catalogue.changes(40).full)
+
+    def test_more_than_a_line_holds(self) -> None:
+        """Where more has come and gone than a catalogue holds, all is told anew."""
+        self.push(5, [item("A")], full=True)
+        gone = [f"i{at}" for at in range(CATALOGUE_ITEMS_MAX)]
+        self.push(6, removed=gone)
+        self.assertEqual(len(self.catalogue.changes(5).removed), CATALOGUE_ITEMS_MAX)
+
+        self.push(7, [item("A", 2)])
+
+        changes = self.catalogue.changes(5)
+        self.assertTrue(changes.full)
+        self.assertEqual([one.id for one in changes.items], ["A"])
 
 
 class FeedTests(Copying):

@@ -227,6 +227,20 @@ class ChangesTests(InventoryCase):
         self.assertEqual(self.changes(self.group.index + 1), everything)
         self.assertEqual(self.changes(-1), everything)
 
+    def test_more_than_a_line_holds(self) -> None:
+        """Where more has come and gone than a catalogue holds, all is told anew: what
+        is gone stays as rows, and might not fit a line."""
+        before = self.items().revision
+        for at in range(CATALOGUE_ITEMS_MAX + 1):
+            self.put(f"i{at}")
+            self.remove(f"i{at}")
+
+        changed = self.changes(before)
+
+        self.assertTrue(changed.full)
+        self.assertEqual(changed.items, INITIAL_ITEMS)
+        self.assertEqual(changed.removed, ())
+
 
 class OperatorTests(InventoryCase):
     """Who may change the inventory, and how often."""

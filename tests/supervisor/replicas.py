@@ -74,7 +74,7 @@ class SmallReplica:
         return self.world.ended(self.name)
 
     def drain(self) -> Deferred[None]:
-        return succeed(None)
+        return self.world.draining.get(self.name) or succeed(None)
 
     def stop(self) -> Deferred[None]:
         self._did("stopped")
@@ -110,6 +110,7 @@ class World:
     :ivar leaders: who says that it leads, and in which term.
     :ivar ending: replicas whose end the test brings about.
     :ivar stubborn: replicas that take no office over.
+    :ivar draining: replicas with requests in hand, until the test answers them.
     """
 
     def __init__(self) -> None:
@@ -119,6 +120,7 @@ class World:
         self.events: list[str] = []
         self.held: set[str] = set()
         self.ending: dict[str, Deferred[None]] = {}
+        self.draining: dict[str, Deferred[None]] = {}
         self.leaders = {"lb0": 3, "s1r0": 3, "it0": 3}
         self.replicas: dict[str, SmallReplica] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Coroutine
 from typing import Any
 
@@ -10,7 +11,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.errors import Refused
-from cartnet.limits import STOP_SECONDS_MAX, SUPERVISE_REPLY_SECONDS
+from cartnet.limits import (
+    DRAIN_SECONDS_MAX,
+    STOP_SECONDS_MAX,
+    SUPERVISE_REPLY_SECONDS,
+)
 from tests.supervisor.replicas import Process, World
 
 
@@ -190,6 +195,24 @@ class InProcessTests(SynchronousTestCase):
 
         self.done(stopped)
         self.assertIn("s1r0 crashed", self.world.events)
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
+    def test_stop_with_requests_in_hand(self) -> None:
+        """Answers that do not come leave a stop the rest of its time, and no more."""
+        self.run_all()
+        self.world.draining["s1r0"] = Deferred()
+        self.world.ending["s1r0"] = Deferred()
+        stopped = self.supervisor.stop()
+        self.assertEqual(self.world.events, [])
+
+        self.clock.advance(DRAIN_SECONDS_MAX)
+        self.assertIn("s1r0 stopped", self.world.events)
+        self.assertNoResult(stopped)
+        self.clock.advance(STOP_SECONDS_MAX - DRAIN_SECONDS_MAX)
+
+        self.done(stopped)
+        self.assertIn("s1r0 crashed", self.world.events)
+        gc.collect()  # A Deferred's unheard failure is logged when it goes.
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
     def test_call_through_another_port(self) -> None:
