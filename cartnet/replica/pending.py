@@ -84,10 +84,10 @@ class Proposals:
     def passed(self, last_index: int) -> None:
         """A snapshot holds what became of the entries up to an index, not who asked."""
         for index in [index for index in self._in_log if index <= last_index]:
-            _, answered = self._in_log.pop(index)
-            for each in (answered, *self._of_lost_office.pop(index, ())):
-                if not each.called:
-                    each.errback(Failure(self._outcome_unknown()))
+            proposed = [*self._of_lost_office.pop(index, ()), self._in_log.pop(index)]
+            for _, answered in proposed:
+                if not answered.called:
+                    answered.errback(Failure(self._outcome_unknown()))
 
     def _outcome_unknown(self) -> Refused:
         return Refused(

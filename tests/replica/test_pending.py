@@ -75,6 +75,18 @@ class ProposalsTests(SynchronousTestCase):
         self.assertEqual(self.code(first), "unavailable")
         self.assertEqual(self.successResultOf(second), "the second")
 
+    def test_passed_by_a_snapshot(self) -> None:
+        """What became of the entries that a snapshot holds is not known here."""
+        passed = [self.propose(7, term=2), self.propose(7, term=4)]
+        after = self.propose(8, term=4)
+
+        self.proposals.passed(7)
+
+        self.assertEqual([self.code(answered) for answered in passed], ["timeout"] * 2)
+        self.assertNoResult(after)
+        self.proposals.applied(8, 4, "applied")
+        self.assertEqual(self.successResultOf(after), "applied")
+
     def test_late(self) -> None:
         """What is not applied in time may still be: unknown, and never told again."""
         answered = self.propose(7, term=2)
