@@ -70,6 +70,9 @@ REFUSALS_REMEMBERED_MAX: Final = 1_000
 """Of so many who were turned away the last reason is known, so that it is logged once;
 the oldest are forgotten first."""
 
+SEND_BUFFER_TRUSTED_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Another process's connection carries many users' answers: more may pile up unread."""
+
 SEND_BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024
 """A client that lets more pile up unread is closed; a peer's messages are dropped."""
 
@@ -262,7 +265,7 @@ ADMIN_FAILURE_HOSTS_MAX: Final = 1_000
 
 # --- Tools ---------------------------------------------------------------------------
 
-IMPORT_WINDOW_ITEMS: Final = 64
+IMPORT_WINDOW_ITEMS: Final = 8
 """Items of a catalogue sent before their answers; less than the keys remembered."""
 
 IMPORT_ATTEMPTS_MAX: Final = 30

@@ -29,6 +29,7 @@ from cartnet.limits import (
     IDLE_SECONDS_MAX,
     LINE_BYTES_MAX,
     SEND_BUFFER_BYTES_MAX,
+    SEND_BUFFER_TRUSTED_BYTES_MAX,
     UNFINISHED_LINE_SECONDS_MAX,
 )
 from cartnet.replica.serving import Serving
@@ -121,7 +122,10 @@ class Conversation(Protocol):
         self._stream.write(line + b"\n")
         if self._paused:
             self._bytes_while_paused += len(line) + 1
-            if self._bytes_while_paused > SEND_BUFFER_BYTES_MAX:
+            bytes_max = (
+                SEND_BUFFER_TRUSTED_BYTES_MAX if self.trusted else SEND_BUFFER_BYTES_MAX
+            )
+            if self._bytes_while_paused > bytes_max:
                 self._listener.refused(self.address, "it does not read its answers")
                 self.abort()
 
