@@ -203,6 +203,9 @@ RECOUNT_ROWS_AT_ONCE: Final = 512
 LAG_NOTED_ENTRIES: Final = 100
 """A follower that is this far behind is worth a line in the leader's log."""
 
+HELLO_AGAIN_SECONDS: Final = 2.0
+"""Between two hellos of a replica that does not know its group's founders yet."""
+
 RECONNECT_SECONDS_MIN: Final = 0.02
 RECONNECT_SECONDS_MAX: Final = 0.5
 CONNECT_SECONDS_MAX: Final = 1.0

@@ -120,12 +120,22 @@ class Leader:
             if self._hand_over_ticks >= raft.ticks.election:
                 self.handing_over_to = None
         elif raft.hand_over_pause.over:
-            target = self._hand_over.target(raft.name, heard, self.progress)
+            if raft.disk_stalls:
+                target = self._who_could_lead(heard)
+            else:
+                target = self._hand_over.target(raft.name, heard, self.progress)
             if target is not None:
                 self.hand_over(target)
 
     def put_off(self, sender: str, asked: PreVote) -> None:
         """Who asks cannot hear this leader, or not yet: heartbeats will tell."""
+
+    def _who_could_lead(self, heard: frozenset[str]) -> str | None:
+        """The most preferred voter that holds all that is committed."""
+        for voter in self.raft.voters:
+            if voter in heard and self.raft.has_caught_up(voter):
+                return voter
+        return None
 
     def voted(self) -> None:
         raise AssertionError("a leader has its own vote")

@@ -164,6 +164,7 @@ class Raft:
         self._written_index = log.last_index
         self.installing = False
         self._under_way: Ready | None = None
+        self._ticks_writing = 0
         self._outbox: list[Addressed] = []
         self._when_synced: list[Addressed] = []
 
@@ -172,6 +173,7 @@ class Raft:
     def tick(self) -> None:
         """Let one tick pass."""
         self.hand_over_pause.tick()
+        self._ticks_writing = self._ticks_writing + 1 if self.is_writing else 0
         if self.admitted:
             self.role.tick()
 
@@ -303,6 +305,11 @@ class Raft:
         return isinstance(self.role, Leader)
 
     @property
+    def disk_stalls(self) -> bool:
+        """Whether one transaction takes so long that another should lead (L3)."""
+        return self._ticks_writing >= self.ticks.disk_stall
+
+    @property
     def is_writing(self) -> bool:
         """Whether a Ready is under way."""
         return self._under_way is not None
@@ -361,6 +368,7 @@ class Raft:
         assert ready is not None
         assert self.applied_index <= applied_index <= ready.commit_index
         self._under_way = None
+        self._ticks_writing = 0
         self.applied_index = applied_index
         self.log.forget(min(applied_index, self._written_index))
         for receiver, message in ready.messages:

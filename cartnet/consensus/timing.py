@@ -8,6 +8,9 @@ from typing import Final
 CAUGHT_UP_SECONDS: Final = 2.0
 """How long a preferred replica must have kept up before it is handed the office."""
 
+DISK_STALL_SECONDS: Final = 2.0
+"""A leader whose disk takes longer for one transaction hands its office over (L3)."""
+
 HAND_OVER_PAUSE_SECONDS_MIN: Final = 3.0
 HAND_OVER_PAUSE_SECONDS_MAX: Final = 60.0
 """Between two hand-overs by one replica; doubled by each that follows soon after."""
@@ -38,6 +41,7 @@ class Ticks:
     crash_rank: int
     pre_vote: int
     caught_up: int
+    disk_stall: int
     hand_over_pause_min: int
     hand_over_pause_max: int
 
@@ -55,6 +59,7 @@ class Ticks:
             crash_rank=ticks(CRASH_RANK_SECONDS),
             pre_vote=ticks(PRE_VOTE_SECONDS),
             caught_up=ticks(CAUGHT_UP_SECONDS),
+            disk_stall=ticks(DISK_STALL_SECONDS),
             hand_over_pause_min=ticks(HAND_OVER_PAUSE_SECONDS_MIN),
             hand_over_pause_max=ticks(HAND_OVER_PAUSE_SECONDS_MAX),
         )

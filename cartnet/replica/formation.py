@@ -75,14 +75,18 @@ class Formation:
             return None
         return identity.file
 
-    def found(self) -> dict[str, str] | None:
-        """The founders, where this replica can know them now and did not before."""
+    def found(self, *, is_blank: bool) -> dict[str, str] | None:
+        """The founders, where this replica can know them now and did not before.
+
+        :param is_blank: it knows no term and no entry. One that has heard of a leader
+            belongs to a group that others have founded: it asks who they are.
+        """
         if self.founders:
             return None
         for identity in self._met.values():
             if identity.founders:
                 return dict(identity.founders)
-        if all(self._is_new(member) for member in self._others):
+        if is_blank and all(self._is_new(member) for member in self._others):
             files = {member: self._met[member].file or "" for member in self._others}
             return {self._name: self.file_id, **files}
         return None

@@ -114,7 +114,7 @@ class Listener:
         host = str(getattr(address, "host", "local socket"))
         count = self._per_address.get(host, 0)
         crowded = count >= CONNECTIONS_PER_ADDRESS_MAX and not is_loopback(host)
-        if crowded or len(self._connections) >= CONNECTIONS_MAX:
+        if crowded or not self._make_room():
             self.refused(host, "there are too many connections already")
             return None
         self._per_address[host] = count + 1
@@ -123,6 +123,18 @@ class Listener:
         if self._sweeping is None:
             self._sweep()
         return conversation
+
+    def _make_room(self) -> bool:
+        """See that one more connection fits: strangers must not keep members out."""
+        if len(self._connections) < CONNECTIONS_MAX:
+            return True
+        for conversation in self._connections:
+            if not conversation.trusted:
+                # The oldest stranger goes, since a member cannot be told before its
+                # hello.
+                conversation.abort()
+                return True
+        return False
 
     def left(self, conversation: Conversation) -> None:
         """A connection has ended."""

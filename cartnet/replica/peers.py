@@ -89,6 +89,11 @@ class Peers:
             self._last = (message, encode_message(message))
         return self._last[1]
 
+    def dial_anew(self) -> None:
+        """Say hello again, and hear what the others say of themselves by now."""
+        for peer in self._peers.values():
+            peer.dial_anew()
+
     def peer_called(self, name: str) -> None:
         """A member has dialled this replica: it is there again, so do not wait."""
         peer = self._peers[name]
@@ -150,6 +155,14 @@ class _Peer:
             self._lost,
         )
         self._dialling.addCallbacks(self._proven, self._failed)
+
+    def dial_anew(self) -> None:
+        """Put another connection in the place of one that stands."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()
+            self._events.peer_lost(self._member.name)
+        self.dial()
 
     def end(self, close: Callable[[Connection], None]) -> None:
         """Dial no more, and close what there is."""

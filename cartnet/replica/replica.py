@@ -22,6 +22,7 @@ from cartnet.errors import Refused
 from cartnet.limits import (
     DRAIN_SECONDS_MAX,
     HAND_OVER_SECONDS_MAX,
+    HELLO_AGAIN_SECONDS,
     LAG_NOTED_ENTRIES,
     MARKER_SECONDS,
     PROPOSAL_BYTES_MAX,
@@ -144,6 +145,7 @@ class Replica:
         self._ended = False
         self._deposed: Deferred[None] | None = None
         self._behind: set[str] = set()
+        self._ticks_unfounded = 0
         self._admitting: set[str] = set()
         self._ticking = LoopingCall.withCount(self._tick)
         self._recounting = LoopingCall(self._recount_tables)
@@ -330,11 +332,21 @@ class Replica:
 
     def _tick(self, count: int) -> None:
         assert self._driver is not None
+        assert self._formation is not None
         self._driver.tick(count)
         if self._driver.raft.may_serve and self._driver.raft.uncounted:
             self._admit_new_files(self._driver)
+        if not self._formation.founders:
+            self._ask_for_founders()
         for lag in self._lags(self._driver.raft):
             self._note_lag(lag)
+
+    def _ask_for_founders(self) -> None:
+        """Say hello again now and then: what the others are may have changed since."""
+        self._ticks_unfounded += 1
+        if self._ticks_unfounded * TICK_SECONDS >= HELLO_AGAIN_SECONDS:
+            self._ticks_unfounded = 0
+            self._peers.dial_anew()
 
     def _mark(self) -> None:
         """Add an entry at which digests are compared, where there was traffic."""
@@ -596,7 +608,10 @@ class Replica:
     def _found(self) -> None:
         """Become one of the group's founders, if it can be known who they are."""
         assert self._formation is not None
-        founders = self._formation.found()
+        assert self._driver is not None
+        raft = self._driver.raft
+        is_blank = raft.term == 0 and raft.log.last_index == 0
+        founders = self._formation.found(is_blank=is_blank)
         if founders is None:
             return
         self._formation.founders = founders

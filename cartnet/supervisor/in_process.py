@@ -33,11 +33,13 @@ class _Place:
     :ivar replica: the living incarnation, if any.
     :ivar ended: fires with None when the incarnation before has let go of everything.
     :ivar starting: a new incarnation waits for that.
+    :ivar started: fires when the living incarnation has started, or is killed before.
     """
 
     replica: HostedReplica | None
     ended: Deferred[None]
     starting: bool = False
+    started: Deferred[None] | None = None
 
 
 class InProcess:
@@ -188,7 +190,7 @@ class InProcess:
             place.starting = False
         try:
             replica.claim()
-            await self._run(name, replica)
+            await self._until_started(place, replica, name)
         except Exception as error:
             if place.replica is replica:
                 self._crash(place)
@@ -308,10 +310,29 @@ class InProcess:
         replica.failed.addBoth(has_failed)
         return replica.start()
 
+    async def _until_started(
+        self, place: _Place, replica: HostedReplica, name: str
+    ) -> None:
+        """Wait for a start, or for a kill: a start that was killed never ends.
+
+        :raises Refused: ``unavailable``.
+        """
+        place.started = started = Deferred[None]()
+
+        def done(result: Any) -> None:
+            if not started.called:
+                started.callback(result)
+
+        self._run(name, replica).addBoth(done)
+        await started
+
     def _crash(self, place: _Place) -> None:
         """End the living incarnation at once; ``ended`` is when it has let go."""
         replica, place.replica = place.replica, None
         assert replica is not None
+        if place.started is not None and not place.started.called:
+            killed = Refused("unavailable", "it was killed before it had started")
+            place.started.errback(Failure(killed))
         place.ended = maybeDeferred(replica.crash).addErrback(self._unexpected)
 
     def _unexpected(self, failure: Failure) -> None:

@@ -60,7 +60,7 @@ class SmallReplica:
 
     def start(self) -> Deferred[None]:
         self._did("started")
-        return succeed(None)
+        return self.world.starting.get(self.name, succeed(None))
 
     def transfer(self, target: str) -> None:
         if self.name not in self.world.leaders:
@@ -108,6 +108,7 @@ class World:
 
     :ivar held: replicas whose claim fails.
     :ivar leaders: who says that it leads, and in which term.
+    :ivar starting: replicas whose start the test brings about.
     :ivar ending: replicas whose end the test brings about.
     :ivar stubborn: replicas that take no office over.
     :ivar draining: replicas with requests in hand, until the test answers them.
@@ -120,6 +121,7 @@ class World:
         self.events: list[str] = []
         self.held: set[str] = set()
         self.ending: dict[str, Deferred[None]] = {}
+        self.starting: dict[str, Deferred[None]] = {}
         self.draining: dict[str, Deferred[None]] = {}
         self.leaders = {"lb0": 3, "s1r0": 3, "it0": 3}
         self.replicas: dict[str, SmallReplica] = {}

@@ -94,6 +94,18 @@ class InProcessTests(SynchronousTestCase):
         self.assertEqual(self.refused(self.supervisor.start("it0"))[0], "not_found")
         self.assertEqual(self.refused(self.supervisor.restart("x"))[0], "not_found")
 
+    def test_kill_during_a_start(self) -> None:
+        """Whoever waits for a start hears that the replica was killed before its end."""
+        self.run_all()
+        self.done(self.supervisor.kill("s1r0"))
+        self.world.starting["s1r0"] = Deferred()
+        starting = self.supervisor.start("s1r0")
+
+        self.done(self.supervisor.kill("s1r0"))
+
+        self.assertEqual(self.refused(starting)[0], "unavailable")
+        self.assertEqual(self.state("s1r0"), "dead")
+
     def test_start_waits_for_the_end(self) -> None:
         """A new incarnation is not made before the old one has let go of its file."""
         self.run_all()
