@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, get_args
 
+from typing_extensions import override
+
 Code = Literal[
     "bad_request",
     "unauthenticated",
@@ -45,6 +47,10 @@ class Refused(Exception):
         self.code: Code = code
         self.message = message
         self.details: dict[str, Any] = details or {}
+
+    @override
+    def __str__(self) -> str:
+        return self.message
 
     @property
     def outcome_unknown(self) -> bool:
