@@ -13,6 +13,7 @@ Read in this order::
     feed.py            what changed since a revision, from any replica
     directory.py       a balancer: homes out of its log, the shop out of its router
     router.py          the whole shop API, each call to the group that decides it
+    shared_read.py     one read of the inventory for all who ask at once
     homes.py           which shard a username lives on
     catalogue.py       a balancer's copy of the inventory
     catalogue_feed.py  watch_inventory out of that copy

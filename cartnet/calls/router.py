@@ -12,6 +12,7 @@ from cartnet.calls.answering import Asked
 from cartnet.calls.catalogue_feed import CatalogueFeed
 from cartnet.calls.homes import Homes
 from cartnet.calls.pricing import PricedCart, priced
+from cartnet.calls.shared_read import SharedRead
 from cartnet.calls.throttle import RateLimit
 from cartnet.errors import Refused
 from cartnet.limits import REGISTRATION_ADDRESSES_MAX, REGISTRATIONS_PER_MINUTE_MAX
@@ -64,6 +65,7 @@ class Router:
         self._token_bytes = seams.token_bytes
         self._request_timeout = request_timeout
         self._inventory = groups[topology.inventory.name]
+        self._items = SharedRead(seams.clock, self._read_items)
         self._shards = {group.name: groups[group.name] for group in topology.shards}
         self._homes = Homes(groups[topology.balancers.name], located)
         self._registrations = RateLimit(
@@ -219,7 +221,16 @@ class Router:
         if asked.request.stale and self._catalogue.ready:
             copy = self._catalogue.inventory()
             return {"revision": copy.revision, "items": copy.items, "stale": True}
-        return await self._forward(asked, self._inventory)
+        if asked.request.stale:
+            return await self._forward(asked, self._inventory)
+        # Shared, since the answer is the largest there is: one for each of many
+        # customers at once would be more than a connection may leave unread.
+        return await self._items.ask(asked.deadline)
+
+    async def _read_items(self, deadline: float) -> msgspec.Raw:
+        return await self._inventory.call(
+            "get_inventory", resend=True, deadline=deadline
+        )
 
     async def _watch_inventory(self, asked: Asked) -> Watching:
         from_revision = asked.args.from_revision
@@ -232,9 +243,7 @@ class Router:
     async def _catch_up(self, asked: Asked) -> None:
         """Bring the copy to where the inventory is: a watcher claims to be further."""
         try:
-            answer = await self._inventory.call(
-                "get_inventory", resend=True, deadline=asked.deadline
-            )
+            answer = await self._items.ask(asked.deadline)
         except Refused:
             return  # The watcher gets what is known here, whole.
         self._catalogue.advance(msgspec.json.decode(answer, type=Inventory))

@@ -3,15 +3,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.calls.router import CART_CALLS, OPERATOR_CALLS, ORDER_CALLS
 from cartnet.errors import CODES, Refused
 from cartnet.limits import REGISTRATIONS_PER_MINUTE_MAX
 from cartnet.replica.ports import Watching
-from tests.calls.balancing import CART, ITEMS, Balancing, Visitor
+from tests.calls.balancing import CART, ITEMS, Balancing, Visitor, request_for
 from tests.client.scripted import error, ok
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -381,6 +383,22 @@ class InventoryTests(Routing):
         self.inventory.answer = lambda request: ok(revision=9, items=[])
 
         self.assertEqual(self.ask("get_inventory"), {"revision": 9, "items": []})
+
+    def test_many_reads_at_once(self) -> None:
+        """However many look at the inventory at once, it is asked a few times."""
+        self.balancing.stock()
+        self.inventory.answer = lambda request: ok(revision=9, items=[])
+        request = request_for("get_inventory")
+        asking = [
+            Deferred.fromCoroutine(self.balancing.router.call(request, Visitor()))
+            for _ in range(100)
+        ]
+        self.balancing.world.clock.run_for(1.0)
+
+        for answer in asking:
+            found: Any = self.successResultOf(answer)
+            self.assertEqual(msgspec.json.decode(found)["revision"], 9)
+        self.assertLessEqual(self.inventory.calls.count("get_inventory"), 2)
 
     def test_stale_read_is_the_copys(self) -> None:
         """A stale read is answered from the copy, and marked, in an outage too."""
