@@ -83,7 +83,13 @@ class Conversation:
 
 
 def _connect(listen: str) -> socket.socket:
-    where = listening(listen)
+    try:
+        where = listening(listen)
+    except ValueError as error:
+        raise ToolError(
+            f"--admin {listen}: {error}; expected the admin port's [admin] listen,"
+            " such as tcp:8023:interface=127.0.0.1"
+        ) from None
     try:
         if where.kind == "unix":
             connection = socket.socket(socket.AF_UNIX)

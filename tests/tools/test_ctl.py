@@ -73,6 +73,12 @@ class CtlTests(TestCase):
         self.assertIn("bad_request", reply)
         self.assertFalse(succeeded)
 
+    def test_endpoint_that_is_none(self) -> None:
+        """An endpoint that nothing can listen on is one clear line."""
+        for endpoint in ("127.0.0.1:8023", "tcp:127.0.0.1:8023", "nonsense", "none"):
+            with self.assertRaisesRegex(ToolError, f"--admin {endpoint}: .*expected"):
+                ctl.run(self.configuration, ["list"], endpoint)
+
     async def test_exit(self) -> None:
         """exit is a success though the connection ends."""
         self.assertEqual(await self.ctl("exit"), ("stopping\n", True))
