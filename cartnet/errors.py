@@ -51,8 +51,3 @@ class Refused(Exception):
     @override
     def __str__(self) -> str:
         return self.message
-
-    @property
-    def outcome_unknown(self) -> bool:
-        """Whether the request may have been done in spite of this error (S10)."""
-        return self.code in OUTCOME_UNKNOWN

@@ -55,7 +55,6 @@ class Process(Service):
         self._supervisor = supervisor
         self._cluster = cluster
         self._log = log
-        self._admin: AdminFactory | None = None
         self._admin_port: IListeningPort | None = None
         self._began = self._clock.seconds()
 
@@ -159,7 +158,7 @@ class Process(Service):
         assert outcome, "an endpoint of this kind listens without waiting"
         if isinstance(outcome[0], Failure):
             return self._without_admin(text, outcome[0].value)
-        self._admin, self._admin_port = factory, outcome[0]
+        self._admin_port = outcome[0]
         place = listening(text)
         if place.port is None:
             return f"{text}, or: cartnet ctl list"

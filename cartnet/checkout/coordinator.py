@@ -135,11 +135,6 @@ class Coordinator:
         self._group_id: str | None = None
         self._finished_index = 0
 
-    @property
-    def settling(self) -> tuple[str, ...]:
-        """The orders in hand."""
-        return tuple(self._settlements)
-
     def led(self) -> None:
         """Begin: this replica leads, and has applied all that former leaders began."""
         assert not self._leads, "a leader is deposed before it leads again"

@@ -77,13 +77,6 @@ class GroupClient:
         """The name of the member that is taken for the leader, if any."""
         return self._members.leader
 
-    async def find_leader(self, *, timeout: float | None = None) -> str | None:
-        """Name the leader, after a search of up to ``timeout`` seconds, or None."""
-        if self._members.link(stale=False) is None:
-            seconds = self._request_timeout if timeout is None else timeout
-            await self._members.reach(False, self._clock.seconds() + seconds)
-        return self._members.leader
-
     async def call(
         self,
         call: str,

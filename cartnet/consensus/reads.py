@@ -49,8 +49,3 @@ class Reads:
             _, read_index, tickets = self._asked.popleft()
             ready += (ConfirmedRead(ticket, read_index) for ticket in tickets)
         return ready
-
-    def tickets(self) -> list[int]:
-        """Every read that was not confirmed, oldest first."""
-        asked = [ticket for _, _, tickets in self._asked for ticket in tickets]
-        return asked + self._waiting

@@ -52,7 +52,6 @@ __all__ = [
     "OPERATOR",
     "READS",
     "TRUSTED_CALLS",
-    "WRITES",
     "Arguments",
     "canonical_username",
     "decode_arguments",
@@ -259,21 +258,6 @@ READS: Final = frozenset(
     }
 )
 """The calls that may be ``stale``."""
-
-WRITES: Final = frozenset(
-    {
-        "create_account",
-        "add_to_cart",
-        "set_quantity",
-        "remove_from_cart",
-        "checkout",
-        "put_item",
-        "remove_item",
-        "update_inventory",
-        "reset_inventory",
-    }
-)
-"""The calls that a ``key`` makes safe to repeat."""
 
 _TRUSTED_FIELDS: Final = frozenset({"unknown_item"})
 _SECRET_FIELDS: Final = frozenset({"password"})

@@ -210,7 +210,6 @@ class CoordinatorTests(SynchronousTestCase):
         self.world.inventory.deliver()
 
         self.failureResultOf(waiting, DeposedError)
-        self.assertEqual(former.settling, ())
         self.assertEqual(len(self.world.pending()), 1)
         begun = CheckoutBegun("shard-1", 1, (), None)
         self.failureResultOf(former.settle(begun), DeposedError)

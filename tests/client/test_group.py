@@ -165,16 +165,6 @@ class FindingTests(Calling):
         self.assertEqual(self.refused().code, "unavailable")
         self.assertEqual(self.members[0].asked_for, [])
 
-    def test_find_leader(self) -> None:
-        """Who leads can be asked for without a call."""
-        self.lead(1)
-
-        self.assertEqual(self.group.run(self.client.find_leader()), "s1r1")
-
-    def test_find_no_leader(self) -> None:
-        """Where nobody leads, that is the answer after the search."""
-        self.assertIsNone(self.group.run(self.client.find_leader(timeout=0.5)))
-
 
 class OutcomeTests(Calling):
     """What a caller is told (S10)."""
