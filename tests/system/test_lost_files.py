@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.system.clusters import Cluster, running
 from tests.system.waiting import eventually
+from tests.test_readme import TOP
 
 SHORT_LOG = "[timing]\nlog_kept = 20\n"
 INVENTORY_OF_THREE = {"lb": 1, "s1": 1, "it": 3}
@@ -116,3 +121,43 @@ class LostFileTests(SynchronousTestCase):
         with closing(sqlite3.connect(path, isolation_level=None)) as file:
             for statement in statements:
                 file.execute(statement)
+
+
+class RepairTests(SynchronousTestCase):
+    """A group stops whose files were altered in most places, until it is repaired."""
+
+    def test_stopped_group(self) -> None:
+        """The documented script makes a new file count beside the one that is sound."""
+        with running(Path(self.mktemp()), INVENTORY_OF_THREE) as cluster:
+            cluster.start_all()
+            cluster.wait_until_leads("it0")
+            cluster.do("stock A 42")
+            cluster.wait_until_caught_up("it")
+            self._damage_two(cluster)
+            eventually(lambda: cluster.leader("it") is None, "it has stopped")
+            cluster.stop()
+
+            db = cluster.folder / "db"
+            manual = (TOP / "docs" / "operations.md").read_text("utf-8")
+            (script,) = re.findall(r"(?ms)^ +```python\n(.*?)^ +```$", manual)
+            repair = [sys.executable, "-c", textwrap.dedent(script)]
+            subprocess.run([*repair, db / "it0.db", db / "it1.db"], check=True)
+
+            cluster.start_all()
+            eventually(lambda: "learner" not in cluster.do("list"), "all count")
+            cluster.wait_until_caught_up("it")
+            self.assertRegex(cluster.do("stock"), r"(?m)^A +42$")
+            cluster.stop()
+            self.assertEqual(cluster.tool("check").returncode, 0)
+
+    def _damage_two(self, cluster: Cluster) -> None:
+        db = cluster.folder / "db"
+        names = ("it1", "it2")
+        for name in names:
+            cluster.do(f"kill {name}")
+            with closing(sqlite3.connect(db / f"{name}.db")) as file, file:
+                file.execute("UPDATE items SET stock = 7")
+        for name in names:
+            cluster.do(f"start {name}")
+        for name in names:
+            eventually((db / f"{name}.db.set-aside-1").exists, f"{name} is set aside")
