@@ -94,6 +94,11 @@ class Conversation(Protocol):
         return self.transport
 
     @property
+    def ended(self) -> bool:
+        """Whether it was cut off or lost; the listener hears of it a moment later."""
+        return self._ended
+
+    @property
     def _is_over(self) -> bool:
         return self._ended or self._closing_since is not None
 

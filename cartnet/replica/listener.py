@@ -129,7 +129,8 @@ class Listener:
         if len(self._connections) < CONNECTIONS_MAX:
             return True
         for conversation in self._connections:
-            if not conversation.trusted:
+            # One that was cut off in this turn of the loop is still counted.
+            if not conversation.trusted and not conversation.ended:
                 # The oldest stranger goes, since a member cannot be told before its
                 # hello.
                 conversation.abort()

@@ -354,6 +354,10 @@ class PaceTests(ListenerTestCase):
         self.assertFalse(visits[1].is_ending)
         self.assertIsNotNone(self.listening.visit("127.0.0.1").protocol)
         self.assertTrue(visits[1].is_ending)
+        # Many are taken in one turn of the loop, before an end is heard of.
+        self.assertFalse(visits[2].is_ending)
+        self.assertIsNotNone(self.listening.visit("127.0.0.1").protocol)
+        self.assertTrue(visits[2].is_ending)
 
 
 class TimeTests(ListenerTestCase):
