@@ -30,7 +30,8 @@ from cartnet.outside import outside
 from cartnet.process import OPERATOR_PASSWORD_FILE, Process
 from cartnet.replica.gate import Gate
 from cartnet.replica.gated import gated
-from cartnet.replica.replica import Membership, Replica
+from cartnet.replica.membership import Membership
+from cartnet.replica.replica import Replica
 from cartnet.shop.machine import machine_for
 from cartnet.storage.owner import Owner, StartError
 from cartnet.storage.storage import Storage

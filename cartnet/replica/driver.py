@@ -59,7 +59,7 @@ class Surroundings(Protocol):
     def file_admitted(self, admitted: Admitted) -> None:
         """A replica's new file counts from now on."""
 
-    def standing(self, raft: Raft) -> None:
+    def standing(self) -> None:
         """The term, this replica's role or the leader that it knows has changed."""
 
     def may_serve(self, may: bool) -> None:
@@ -73,7 +73,10 @@ class Surroundings(Protocol):
 
 
 class Driver:
-    """One replica's Raft, its inbox, and the requests that wait for it."""
+    """One replica's Raft, its inbox, and the requests that wait for it.
+
+    :ivar stopped: it does nothing any more.
+    """
 
     def __init__(
         self,
@@ -100,7 +103,7 @@ class Driver:
         self._drain_soon: IDelayedCall | None = None
         self._may_serve = False
         self._standing = (raft.term, type(raft.role), raft.leader)
-        self._stopped = False
+        self.stopped = False
 
     # --- what comes from outside ----------------------------------------------------
 
@@ -121,7 +124,7 @@ class Driver:
         A process that was held must neither depose a leader that it could not hear
         nor run through its time-outs at once.
         """
-        if self._stopped:
+        if self.stopped:
             return
         try:
             if count > TICKS_CAUGHT_UP_MAX:
@@ -137,7 +140,7 @@ class Driver:
 
     def tell(self, inform: Callable[[Raft], None]) -> None:
         """Tell Raft what happened to a peer or to this replica."""
-        if self._stopped:
+        if self.stopped:
             return
         try:
             inform(self.raft)
@@ -176,7 +179,7 @@ class Driver:
 
     def stop(self) -> None:
         """Do nothing from now on; what waits is never answered."""
-        self._stopped = True
+        self.stopped = True
         if self._drain_soon is not None:
             self._drain_soon.cancel()
             self._drain_soon = None
@@ -193,7 +196,7 @@ class Driver:
     # --- the loop -------------------------------------------------------------------
 
     def _wake(self) -> None:
-        if self._drain_soon is None and not self._stopped:
+        if self._drain_soon is None and not self.stopped:
             self._drain_soon = self._clock.callLater(0, self._drained_soon)
 
     def _drained_soon(self) -> None:
@@ -202,13 +205,13 @@ class Driver:
 
     def _drain(self) -> None:
         """Step what has come, send what may leave, write what is ready."""
-        if self._stopped:
+        if self.stopped:
             return
         try:
             while self._inbox:
                 self.raft.step(*self._inbox.popleft())
             self._check_file()
-            while not self._stopped and self._advance():
+            while not self.stopped and self._advance():
                 pass
         except Exception:
             self._fail(Failure())
@@ -273,7 +276,7 @@ class Driver:
         self._drain()
 
     def _written(self, ready: Ready, compacted: int, written: Written) -> None:
-        if self._stopped:
+        if self.stopped:
             return
         self._finish(ready, written.applied_index)
         if compacted:
@@ -300,7 +303,7 @@ class Driver:
         standing = (self.raft.term, type(self.raft.role), self.raft.leader)
         if standing != self._standing:
             self._standing = standing
-            self._surroundings.standing(self.raft)
+            self._surroundings.standing()
         if not self.raft.leads:
             self._proposals.refuse_waiting(self._surroundings.not_leader)
             self._reads.refuse_unconfirmed(self._surroundings.not_leader)
@@ -343,6 +346,6 @@ class Driver:
 
     def _fail(self, reason: Failure) -> None:
         """Fail-stop: a replica whose beliefs are broken says nothing more."""
-        if not self._stopped:
+        if not self.stopped:
             self.stop()
             self._surroundings.failed_by(reason)

@@ -52,6 +52,15 @@ class Status(msgspec.Struct, frozen=True):
     queue_depth: int = 0
 
 
+class Heartbeat(msgspec.Struct, frozen=True):
+    """As much of a status as tells who leads."""
+
+    replica: str
+    term: int = 0
+    role: Role = "-"
+    leader: str | None = None
+
+
 def not_alive(topology: Topology, name: str, state: State) -> Status:
     """Make the status of a replica of which nothing more is known."""
     group = topology.group_of(name)

@@ -1,0 +1,123 @@
+"""What a replica reports of itself: when it is asked, and to its log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from cartnet.consensus.candidate import Candidate, PreCandidate
+from cartnet.consensus.follower import Follower
+from cartnet.consensus.leader import Leader
+from cartnet.limits import LAG_NOTED_ENTRIES
+from cartnet.replica.status import Heartbeat, Lag, Role, Status
+
+if TYPE_CHECKING:
+    from twisted.logger import Logger
+
+    from cartnet.replica.driver import Driver
+    from cartnet.replica.membership import Membership
+
+_ROLES: Final[dict[type[Any], Role]] = {
+    Follower: "follower",
+    PreCandidate: "candidate",
+    Candidate: "candidate",
+    Leader: "leader",
+}
+
+
+class Report:
+    """One replica's account of itself, from the time that it has read its file."""
+
+    def __init__(
+        self,
+        membership: Membership,
+        driver: Driver,
+        file_bytes: Callable[[], int],
+        connections: Callable[[], int],
+        log: Logger,
+    ) -> None:
+        """
+        :param file_bytes: asks the file system how large the database is.
+        :param connections: counts the connections to the replica's port.
+        """
+        self._membership = membership
+        self._driver = driver
+        self._raft = driver.raft
+        self._file_bytes = file_bytes
+        self._connections = connections
+        self._log = log
+        self._behind: set[str] = set()
+
+    # --- asked for ------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """All that is known; it costs some calls of the file system."""
+        raft = self._raft
+        return Status(
+            name=self._membership.name,
+            address=self._membership.address,
+            group=self._membership.group.name,
+            state="alive",
+            role=self._role,
+            term=raft.term,
+            commit=raft.commit_index,
+            applied=raft.applied_index,
+            first=raft.log.base_index + 1,
+            last=raft.log.last_index,
+            leader=raft.leader,
+            peers=self._lags(),
+            database_bytes=self._file_bytes(),
+            connections=self._connections(),
+            queue_depth=self._driver.queue_depth,
+        )
+
+    def heartbeat(self) -> Heartbeat:
+        """Who leads: whoever looks for a leader asks often, so it costs nothing."""
+        raft = self._raft
+        return Heartbeat(self._membership.name, raft.term, self._role, raft.leader)
+
+    @property
+    def _role(self) -> Role:
+        return _ROLES[type(self._raft.role)] if self._raft.admitted else "learner"
+
+    def _lags(self) -> tuple[Lag, ...]:
+        raft = self._raft
+        if not isinstance(raft.role, Leader):
+            return ()
+        progress = raft.role.progress
+        return tuple(
+            Lag(
+                voter,
+                progress[voter].match_index,
+                raft.log.last_index - progress[voter].match_index,
+            )
+            for voter in raft.others
+        )
+
+    # --- logged ---------------------------------------------------------------------
+
+    def standing(self) -> None:
+        """The term, this replica's role or the leader that it knows has changed."""
+        match self._raft.role:
+            case PreCandidate():
+                self._log.info("hears no leader and asks whether it could win")
+            case Candidate():
+                self._log.info("stands for election")
+            case Follower(leader=str(leader)):
+                self._log.info("follows {leader}", leader=leader)
+            case _:
+                pass  # A leader says so once it may serve.
+        self._behind.clear()
+
+    def note_lags(self) -> None:
+        """Log which followers have fallen behind, and which have caught up."""
+        for lag in self._lags():
+            self._note_lag(lag)
+
+    def _note_lag(self, lag: Lag) -> None:
+        if lag.name not in self._behind and lag.lag >= LAG_NOTED_ENTRIES:
+            self._behind.add(lag.name)
+            self._log.info("{name} is {lag} entries behind", name=lag.name, lag=lag.lag)
+        elif lag.name in self._behind and lag.lag < LAG_NOTED_ENTRIES // 2:
+            self._behind.discard(lag.name)
+            self._log.info("{name} has caught up", name=lag.name)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from random import Random
+from typing import Any, cast
+
+import msgspec
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from cartnet.consensus.messages import AppendEntriesReply
+from cartnet.limits import LAG_NOTED_ENTRIES
+from cartnet.replica.driver import Driver
+from cartnet.replica.membership import Membership
+from cartnet.replica.report import Report
+from cartnet.replica.status import Heartbeat, Lag
+from cartnet.topology.groups import Group, Member
+from tests.consensus.replicas import Replica
+from tests.consensus.script import TICKS
+from tests.replica.listening import logger
+
+MEMBERS = (Member("a", "127.0.0.1:1"), Member("b", "127.0.0.1:2"))
+
+
+class ReportTests(SynchronousTestCase):
+    """What the leader a of a and b says of itself."""
+
+    def setUp(self) -> None:
+        self.replica = Replica("a", ("a", "b"), TICKS, Random(1))
+        self.replica.start()
+        self.raft = self.replica.raft
+        self.raft.peer_connected("b")
+        self.events: list[LogEvent] = []
+        self.looks = 0
+        nothing = cast("Any", None)
+        membership = Membership(
+            cluster="c",
+            group=Group("g", "shard", MEMBERS),
+            name="a",
+            secret=b"",
+            ticks=TICKS,
+            lexical=True,
+            request_timeout=3.0,
+            log_kept=100,
+        )
+        self.report = Report(
+            membership,
+            Driver(self.raft, nothing, cast("Any", Clock()), nothing, 3.0, 100),
+            self.file_bytes,
+            lambda: 3,
+            logger(self.events),
+        )
+
+    def file_bytes(self) -> int:
+        self.looks += 1
+        return 4096
+
+    def lead(self) -> None:
+        self.raft.become_candidate(handed_over=True)
+        self.write()
+        self.raft.become_leader()
+        self.write()
+        self.acknowledge()
+
+    def write(self) -> None:
+        self.replica.speak()
+        while self.replica.begin_write() is not None:
+            self.replica.finish_write()
+            self.replica.speak()
+
+    def acknowledge(self) -> None:
+        reply = AppendEntriesReply(self.raft.term, match_index=self.raft.log.last_index)
+        self.raft.step("b", reply)
+        self.write()
+
+    @property
+    def said(self) -> list[str]:
+        said = [formatEvent(event) for event in self.events]
+        self.events.clear()
+        return said
+
+    def test_heartbeat_asks_no_disk(self) -> None:
+        """Who leads is told without a look at the file, and as a status has it."""
+        self.lead()
+
+        heartbeat = self.report.heartbeat()
+
+        self.assertEqual(self.looks, 0)
+        self.assertEqual(heartbeat, Heartbeat("a", self.raft.term, "leader", "a"))
+        status = self.report.status()
+        self.assertEqual(self.looks, 1)
+        self.assertEqual(
+            heartbeat,
+            Heartbeat(status.name, status.term, status.role, status.leader),
+        )
+        self.assertEqual((status.database_bytes, status.connections), (4096, 3))
+
+    def test_role_of_a_new_file(self) -> None:
+        """A replica whose file does not count yet is a learner, whatever its Raft."""
+        self.raft.admitted = False
+
+        self.assertEqual(self.report.heartbeat().role, "learner")
+        self.assertEqual(self.report.status().role, "learner")
+
+    def test_lag_is_noted_once(self) -> None:
+        """A follower that falls behind is noted once, and again when it is back."""
+        self.lead()
+        self.report.note_lags()
+        self.assertEqual(self.said, [])
+
+        self.raft.propose([msgspec.Raw(b'"x"')] * LAG_NOTED_ENTRIES)
+        self.report.note_lags()
+        self.report.note_lags()
+        self.assertEqual(self.said, [f"b is {LAG_NOTED_ENTRIES} entries behind"])
+        last_index = self.raft.log.last_index
+        (lag,) = self.report.status().peers
+        self.assertEqual(
+            lag, Lag("b", last_index - LAG_NOTED_ENTRIES, LAG_NOTED_ENTRIES)
+        )
+
+        self.write()
+        self.acknowledge()
+        self.report.note_lags()
+        self.report.note_lags()
+        self.assertEqual(self.said, ["b has caught up"])
