@@ -187,7 +187,7 @@ def entries(
     for index in range(first_index, last_index + 1):
         row = cursor.fetchone()
         if row is None or row[0] != index:
-            raise Damaged(f"log entry {index} is missing; {_REMEDY}")
+            raise Damaged(f"log entry {index} is missing; {_CAUSE}")
         bytes_left -= len(row[2])
         if found and bytes_left < 0:
             break
@@ -243,16 +243,16 @@ def term_runs(cursor: Cursor) -> tuple[tuple[int, int], ...]:
     return tuple(runs)
 
 
-_REMEDY: Final = (
-    "the disk or the file system has lost what was written: replace the disk, then"
-    " restore this replica from a backup or start it with an empty file"
+_CAUSE: Final = (
+    "the disk or the file system has lost what was written, or another program has"
+    " changed it"
 )
 
 
 def _entry(row: Any) -> Entry:
     index, term, command, expected = row
     if checksum(index, term, command) != expected:
-        raise Damaged(f"log entry {index} does not match its checksum; {_REMEDY}")
+        raise Damaged(f"log entry {index} does not match its checksum; {_CAUSE}")
     return Entry(index, term, msgspec.Raw(command))
 
 
@@ -264,6 +264,6 @@ def term_at(cursor: Cursor, index: int) -> int:
     cursor.execute("SELECT term FROM log WHERE idx = ?", (index,))
     row = cursor.fetchone()
     if row is None:
-        raise Damaged(f"log entry {index} is missing; {_REMEDY}")
+        raise Damaged(f"log entry {index} is missing; {_CAUSE}")
     term: int = row[0]
     return term
