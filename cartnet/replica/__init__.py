@@ -8,6 +8,7 @@ Read in this order::
     recovery.py      what is made once its file has been read
     driver.py        the loop around Raft: inbox, Ready, storage, replies
     pending.py       proposals and reads that wait for the log
+    office.py        the leader's office: who has it, and handing it over
     log_time.py      the time that a leader stamps its commands with
     snapshots.py     snapshots on their way, sent and taken
     meeting.py       whom it meets and lets in, and what Raft hears of them

@@ -12,6 +12,7 @@ from cartnet.consensus.raft import Raft
 from cartnet.replica.driver import Driver
 from cartnet.replica.formation import Formation
 from cartnet.replica.meeting import Meeting
+from cartnet.replica.office import Office
 from cartnet.replica.report import Report
 from cartnet.replica.scrubber import Scrubber
 
@@ -33,6 +34,7 @@ class Parts:
 
     driver: Driver
     meeting: Meeting
+    office: Office
     report: Report
     scrubber: Scrubber
 
@@ -77,9 +79,10 @@ def recover(
         log,
         surroundings.failed_by,
     )
+    office = Office(membership, driver, seams.clock, log)
     report = Report(membership, driver, storage.file_bytes, connections, log)
     scrubber = Scrubber(driver, storage.recount, seams.clock, surroundings.failed_by)
-    return Parts(driver, meeting, report, scrubber)
+    return Parts(driver, meeting, office, report, scrubber)
 
 
 def _raft(recovered: Recovered, membership: Membership, seams: Seams) -> Raft:

@@ -14,7 +14,6 @@ from twisted.python.failure import Failure
 from cartnet.errors import Refused
 from cartnet.limits import (
     DRAIN_SECONDS_MAX,
-    HAND_OVER_SECONDS_MAX,
     PROPOSAL_BYTES_MAX,
     TICK_SECONDS,
 )
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
     from cartnet.client.group import GroupClient
     from cartnet.consensus.messages import PeerMessage
-    from cartnet.replica.driver import Driver
     from cartnet.replica.membership import Membership
     from cartnet.replica.ports import Caller, Calls, Log
     from cartnet.seams import Cursor, Seams
@@ -94,7 +92,6 @@ class Replica:
         self._port: IListeningPort | None = None
         self._parts: Parts | None = None
         self._ended = False
-        self._deposed: Deferred[None] | None = None
         self._ticking = LoopingCall.withCount(self._tick)
         self._ticking.clock = seams.clock
         self._calls = make_calls(self, self.failed_by)
@@ -211,7 +208,8 @@ class Replica:
             drained.addTimeout(DRAIN_SECONDS_MAX, self._seams.clock)
             drained.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
             await drained
-        await self._hand_over_before_stop()
+        if self._parts is not None:
+            await self._parts.office.leave()
         self._end()
         await self._close_port()
         await self._listener.close()
@@ -219,20 +217,6 @@ class Replica:
             self._parts.meeting.close()
         await self._storage.close()
         self._log.info("stopped")
-
-    async def _hand_over_before_stop(self) -> None:
-        if self._parts is None or self._ended or not self._parts.driver.raft.leads:
-            return
-        driver = self._parts.driver
-        others = [v for v in self.group.preference if v in driver.raft.connected]
-        if not others:
-            return
-        deposed: Deferred[None] = Deferred()
-        self._deposed = deposed
-        deposed.addTimeout(HAND_OVER_SECONDS_MAX, self._seams.clock)
-        deposed.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
-        driver.tell(lambda raft: raft.hand_over(others[0]))
-        await deposed
 
     def _end(self) -> None:
         self._ended = True
@@ -282,17 +266,17 @@ class Replica:
                 "too_large",
                 f"a command of {len(payload)} bytes; at most {PROPOSAL_BYTES_MAX}",
             )
-        return self._running().propose(msgspec.Raw(payload))
+        return self._running().driver.propose(msgspec.Raw(payload))
 
     def read(self, query: Callable[[Cursor], T], *, stale: bool = False) -> Deferred[T]:
         """See :meth:`cartnet.replica.ports.Log.read`."""
-        driver = self._running()
+        driver = self._running().driver
         return self._storage.read(query) if stale else driver.read(query)
 
-    def _running(self) -> Driver:
+    def _running(self) -> Parts:
         if self._parts is None or self._ended:
             raise Refused("unavailable", f"{self.name} is starting or stopping")
-        return self._parts.driver
+        return self._parts
 
     # --- what the driver tells (driver.Surroundings) --------------------------------
 
@@ -312,26 +296,16 @@ class Replica:
         self._whole.report.standing()
 
     def may_serve(self, may: bool) -> None:
+        parts = self._whole
+        parts.report.may_serve(may)
         if may:
-            self._log.info("leads")
             self._calls.led()
         else:
-            leader = self.leader
-            where = f"{leader} leads" if leader else "nobody is known to lead yet"
-            self._log.info("leads no longer; {where}", where=where)
             self._calls.deposed()
-            if self._deposed is not None and not self._deposed.called:
-                self._deposed.callback(None)
+            parts.office.lost()
 
     def not_leader(self) -> Refused:
-        leader = self.leader
-        address = self.group.member(leader).address if leader is not None else None
-        where = f"{leader} at {address} leads" if leader else "nobody leads"
-        return Refused(
-            "not_leader",
-            f"{self.name} does not lead group {self.group.name}; {where}",
-            {"leader": address},
-        )
+        return self._whole.office.not_leader()
 
     def failed_by(self, reason: Failure) -> None:
         """Stop for good: a belief was broken, or the disk failed."""
@@ -384,18 +358,19 @@ class Replica:
                 self._running()
                 return self._calls.call(request, caller)
 
+    def _heartbeat(self) -> Heartbeat:
+        if self._parts is None or self.gate.state != "alive":
+            return Heartbeat(self.name)
+        return self._parts.report.heartbeat()
+
+    # --- what the supervisor asks (hosting.HostedReplica) ----------------------------
+
     def transfer(self, target: str) -> None:
         """Begin to hand the office over to another member, gracefully (3.10).
 
         :raises Refused: ``not_leader``, or ``unavailable`` where that cannot begin.
         """
-        driver = self._running()
-        if not driver.raft.leads:
-            raise self.not_leader()
-        if target not in driver.raft.connected:
-            raise Refused("unavailable", f"{self.name} has no connection to {target}")
-        self._log.info("hands over to {target}, as it was told to", target=target)
-        driver.tell(lambda raft: raft.hand_over(target))
+        self._running().office.transfer(target)
 
     def status(self) -> Status:
         """All that is known of this replica now."""
@@ -404,8 +379,3 @@ class Replica:
             address = self.membership.address
             return Status(self.name, address, self.group.name, state)
         return self._parts.report.status()
-
-    def _heartbeat(self) -> Heartbeat:
-        if self._parts is None or self.gate.state != "alive":
-            return Heartbeat(self.name)
-        return self._parts.report.heartbeat()

@@ -109,6 +109,15 @@ class Report:
                 pass  # A leader says so once it may serve.
         self._behind.clear()
 
+    def may_serve(self, may: bool) -> None:
+        """This replica leads and has applied an entry of its term, or no longer."""
+        if may:
+            self._log.info("leads")
+        else:
+            leader = self._raft.leader
+            where = f"{leader} leads" if leader else "nobody is known to lead yet"
+            self._log.info("leads no longer; {where}", where=where)
+
     def note_lags(self) -> None:
         """Log which followers have fallen behind, and which have caught up."""
         for lag in self._lags():
