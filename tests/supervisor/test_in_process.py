@@ -95,7 +95,7 @@ class InProcessTests(SynchronousTestCase):
         self.assertEqual(self.refused(self.supervisor.restart("x"))[0], "not_found")
 
     def test_kill_during_a_start(self) -> None:
-        """Whoever waits for a start hears that the replica was killed before its end."""
+        """Whoever waits for a start hears that the replica was killed before that."""
         self.run_all()
         self.done(self.supervisor.kill("s1r0"))
         self.world.starting["s1r0"] = Deferred()
