@@ -29,7 +29,7 @@ _POSITION: Final = struct.Struct("<QQ")
 class Damaged(Exception):
     """What was read back is not what was written: the replica must stop.
 
-    The message says which entry, and what an operator can do about it.
+    The message says which entry, and what may have done it.
     """
 
 
