@@ -108,11 +108,15 @@ class Child(ProcessProtocol):
 
 @dataclass
 class _Place:
-    """Where one replica runs, child after child; ``child`` is the living one."""
+    """Where one replica runs, child after child; ``child`` is the living one.
+
+    :ivar unwanted: somebody had it killed before it had started.
+    """
 
     child: Child | None
     ended: Deferred[None]
     starting: bool = False
+    unwanted: bool = False
 
 
 class ChildProcesses:
@@ -147,12 +151,13 @@ class ChildProcesses:
     async def start_all(self) -> None:
         """Start every replica, side by side.
 
-        :raises cartnet.errors.Refused: with the first one's reason not to start.
+        :raises cartnet.errors.Refused: with the first one's reason not to start; that
+            somebody has killed it is none.
         """
         started = DeferredList([self.start(n) for n in self.names], consumeErrors=True)
         results: list[tuple[bool, Any]] = await started
-        for _, result in results:
-            if isinstance(result, Failure):
+        for name, (_, result) in zip(self.names, results, strict=True):
+            if isinstance(result, Failure) and not self._places[name].unwanted:
                 result.raiseException()
 
     def stop(self) -> Deferred[None]:
@@ -191,6 +196,7 @@ class ChildProcesses:
         place = self._places[name]
         if place.child is None:
             raise Refused("conflict", f"{name} is dead already")
+        place.unwanted = place.starting
         await self._end(place)
 
     def start(self, name: str) -> Deferred[None]:
@@ -203,7 +209,7 @@ class ChildProcesses:
             raise Refused("conflict", f"{name} is being started already")
         if place.child is not None:
             raise Refused("conflict", f"{name} is alive")
-        place.starting = True
+        place.starting, place.unwanted = True, False
         try:
             await observe(place.ended)
             child = self._spawn(name, place)

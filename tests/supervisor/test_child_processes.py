@@ -118,6 +118,16 @@ class ChildProcessesTests(TestCase):
         )
         self.assertTrue(self.is_dead("s1r1"))
 
+    async def test_kill_during_the_first_start(self) -> None:
+        """A child that is killed before it has started is no reason to end them all."""
+        starting = Deferred.fromCoroutine(self.children.start_all())
+
+        await self.children.kill("s1r1")
+        await starting
+
+        self.assertTrue(self.is_dead("s1r1"))
+        self.assertFalse(self.is_dead("s1r0"))
+
     async def test_unexpected_end(self) -> None:
         """A child that somebody else kills is dead, and the log says so."""
         await self.children.start("s1r0")
