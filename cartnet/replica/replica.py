@@ -21,7 +21,7 @@ from cartnet.replica.gate import Gate
 from cartnet.replica.listener import Listener
 from cartnet.replica.log_time import LogTime
 from cartnet.replica.recovery import Parts, recover
-from cartnet.replica.scrubber import condemns_file, is_damage
+from cartnet.replica.scrubber import condemns_file, is_damage, is_disk_trouble
 from cartnet.replica.status import Heartbeat, Status
 from cartnet.shop.commands import Command, Stamped
 from cartnet.storage.owner import StartError
@@ -314,6 +314,11 @@ class Replica:
         if condemns_file(reason):
             self.begins_anew = True
             self._log.error("this replica begins anew: {why}", why=reason.value)
+        elif is_disk_trouble(reason):
+            self._log.error(
+                "this replica stops: its disk says {why}; start it once that is mended",
+                why=reason.value,
+            )
         else:
             self._log.failure("this replica stops: {why}", reason, why=reason.value)
         self._end()

@@ -34,6 +34,14 @@ def is_damage(reason: Failure) -> bool:
     )
 
 
+def is_disk_trouble(reason: Failure) -> bool:
+    """Whether the disk has refused what it was asked for: full, read-only, failing.
+
+    Drivers are chosen when the process starts, so this goes by PEP 249's names.
+    """
+    return type(reason.value).__name__ == "OperationalError" and not is_damage(reason)
+
+
 def condemns_file(reason: Failure) -> bool:
     """Whether a replica that has failed so must not go on with the file it has."""
     return reason.check(Outdated) is not None or is_damage(reason)
