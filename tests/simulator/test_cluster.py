@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.errors import Refused
 from tests.simulator.cluster import SimulatedCluster
+from tests.simulator.processes import said
 from tests.simulator.shoppers import Shopper
 from tests.simulator.troubled import TroubledCluster
 
@@ -146,14 +145,8 @@ class TroubleTests(SynchronousTestCase):
     def test_one_seed_is_one_history(self) -> None:
         """Of production classes too, in any process, whatever the hash seed is."""
         digests = {
-            subprocess.run(
-                [sys.executable, "-m", "tests.simulator.troubled", "3"],
-                env={**os.environ, "PYTHONHASHSEED": hash_seed},
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-            for hash_seed in ("1", "2")
+            said("tests.simulator.troubled", 3, hash_seed=hash_seed)
+            for hash_seed in (1, 2)
         }
 
         self.assertEqual(len(digests), 1)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.simulator.world import EPOCH, World
 from tests.simulator import echoes
+from tests.simulator.processes import said
 
 
 class HistoryTests(SynchronousTestCase):
@@ -23,14 +20,8 @@ class HistoryTests(SynchronousTestCase):
     def test_other_process(self) -> None:
         """Nor does it depend on the process, the hash seed or a global reactor."""
         digests = {
-            subprocess.run(
-                [sys.executable, "-m", "tests.simulator.echoes", "1"],
-                env={**os.environ, "PYTHONHASHSEED": hash_seed},
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout.strip()
-            for hash_seed in ("0", "77")
+            said("tests.simulator.echoes", 1, hash_seed=hash_seed)
+            for hash_seed in (0, 77)
         }
 
         self.assertEqual(digests, {echoes.digest(1)})
