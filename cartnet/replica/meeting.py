@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
+from twisted.internet.defer import maybeDeferred
 
 from cartnet.consensus.messages import Admission
 from cartnet.errors import Refused
@@ -189,7 +190,7 @@ class Meeting:
             self._log.info("{name} has caught up: admitting its new file", name=name)
             self._admitting.add(name)
             admission = msgspec.json.encode(Admission(name, file_id))
-            admitted = driver.propose(msgspec.Raw(admission))
+            admitted = maybeDeferred(driver.propose, msgspec.Raw(admission))
             # Refused or not, the next tick sees whether it is still to be done.
             admitted.addErrback(lambda failure: failure.trap(Refused))
             admitted.addCallback(self._admission_ended, name).addErrback(self._failed)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
@@ -92,4 +93,6 @@ class Scrubber:
         driver = self._driver
         if driver.raft.may_serve and driver.raft.log.last_index > self._marked_index:
             self._marked_index = driver.raft.log.last_index + 1
-            driver.propose(NO_OP).addErrback(lambda failure: failure.trap(Refused))
+            # Where the leader is overloaded there will be more to compare later.
+            marked = maybeDeferred(driver.propose, NO_OP)
+            marked.addErrback(lambda failure: failure.trap(Refused))

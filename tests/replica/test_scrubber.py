@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
 
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from cartnet.errors import Refused
+from cartnet.limits import MARKER_SECONDS
 from cartnet.replica.driver import Outdated
-from cartnet.replica.scrubber import condemns_file, is_disk_trouble
+from cartnet.replica.scrubber import Scrubber, condemns_file, is_disk_trouble
 from cartnet.storage.journal import Damaged
 
 
@@ -45,3 +51,33 @@ class FailureTests(SynchronousTestCase):
 
         self.assertFalse(condemns_file(broken))
         self.assertFalse(is_disk_trouble(broken))
+
+
+class OverloadedLeader:
+    """As much of a driver as a scrubber sees, with no room for another proposal."""
+
+    raft = SimpleNamespace(may_serve=True, log=SimpleNamespace(last_index=1))
+    asked = 0
+
+    def propose(self, _: object) -> NoReturn:
+        self.asked += 1
+        raise Refused("overloaded", "too many writes wait")
+
+
+class MarkerTests(SynchronousTestCase):
+    """The entries at which digests are compared."""
+
+    def test_overloaded(self) -> None:
+        """A leader without room for a marker goes on, and tries again later."""
+        clock, driver, failures = Clock(), OverloadedLeader(), list[Failure]()
+        scrubber = Scrubber(
+            cast("Any", driver), lambda: Deferred(), clock, failures.append
+        )
+        scrubber.start()
+
+        clock.advance(MARKER_SECONDS)
+        driver.raft.log.last_index = 10
+        clock.advance(MARKER_SECONDS)
+
+        self.assertEqual((driver.asked, failures), (2, []))
+        scrubber.stop()
