@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cartnet.calls.answering import Answering, Asked
 from cartnet.calls.feed import Feed
@@ -20,6 +20,7 @@ from cartnet.shop.commands import (
     SetStock,
     Take,
 )
+from cartnet.shop.group import FORMING, group_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 
     from cartnet.calls.passwords import Passwords
     from cartnet.replica.ports import Caller, Log
-    from cartnet.seams import Seams
+    from cartnet.seams import Cursor, Seams
     from cartnet.wire.requests import Request
+
+T = TypeVar("T")
 
 
 class InventoryCalls:
@@ -128,7 +131,7 @@ class InventoryCalls:
     # --- Items -----------------------------------------------------------------------
 
     async def _get_inventory(self, asked: Asked) -> object:
-        return await self._answering.shown(asked, inventory.items)
+        return await self._answering.shown(asked, _once_formed(inventory.items))
 
     async def _watch_inventory(self, asked: Asked) -> object:
         from_revision = asked.args.from_revision
@@ -137,7 +140,7 @@ class InventoryCalls:
     async def _find_item(self, asked: Asked) -> object:
         item = asked.args.item
         found = await self._answering.read(
-            asked, lambda cursor: inventory.find(cursor, item)
+            asked, _once_formed(lambda cursor: inventory.find(cursor, item))
         )
         return {"item": found}
 
@@ -207,3 +210,14 @@ class InventoryCalls:
         return await self._answering.propose(
             SetStock(item=asked.args.item, stock=asked.args.stock), asked.deadline
         )
+
+
+def _once_formed(query: Callable[[Cursor], T]) -> Callable[[Cursor], T]:
+    """Make a query that refuses while the group has no items because it is new."""
+
+    def read(cursor: Cursor) -> T:
+        if group_id(cursor) is None:
+            FORMING.raise_()
+        return query(cursor)
+
+    return read

@@ -29,8 +29,8 @@ from cartnet.shop.commands import (
     RemoveFromCart,
     SetQuantity,
 )
-from cartnet.shop.machine import group_id
-from cartnet.shop.shard import FORMING, UserCommand, remembered
+from cartnet.shop.group import FORMING, group_id
+from cartnet.shop.shard import UserCommand, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable

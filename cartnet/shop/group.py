@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from cartnet.shop.answers import Refusal
 
 if TYPE_CHECKING:
     from cartnet.seams import Cursor
+
+FORMING: Final = Refusal(
+    "unavailable", "The group is still being formed; try again in a moment."
+)
+"""What is answered, and not remembered, before the group's first command."""
 
 
 def create_tables(cursor: Cursor) -> None:

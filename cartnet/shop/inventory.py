@@ -75,16 +75,19 @@ class InventoryMachine:
             keys.forget_lapsed(cursor, now)
         command = stamped.command
         match command:
+            case Found():
+                if group.found(cursor, command.group_id):
+                    catalogue.reset(cursor, index)
+                return Nothing()
+            case _ if group.group_id(cursor) is None:
+                # What it is to hold at first is not there yet: nothing could be taken.
+                return group.FORMING
             case Take():
                 return takings.decide(cursor, index, now, command)
             case PutItem() | RemoveItem() | ChangeStock() | ResetInventory():
                 return _do_once(cursor, index, now, command)
             case SetStock():
                 return _set_stock(cursor, index, command)
-            case Found():
-                if group.found(cursor, command.group_id):
-                    catalogue.reset(cursor, index)
-                return Nothing()
             case SetOperatorPassword():
                 return accounts.set_operator_password(
                     cursor, now, command.password_hash, replace=command.replace

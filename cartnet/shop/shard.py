@@ -38,9 +38,6 @@ UserCommand = AddToCart | SetQuantity | RemoveFromCart | BeginCheckout
 
 UNKNOWN_ITEM: Final = Refusal("not_found", "There is no such item in the catalogue.")
 EMPTY_CART: Final = Refusal("empty_cart", "The cart is empty; add an item first.")
-FORMING: Final = Refusal(
-    "unavailable", "The shard is still being formed; try again in a moment."
-)
 
 _DECODER = msgspec.json.Decoder(Stamped[ShardCommand])
 
@@ -187,7 +184,7 @@ def _begin(
         return EMPTY_CART
     group_id = group.group_id(cursor)
     if group_id is None:
-        return FORMING
+        return group.FORMING
     begun = orders.begin(
         cursor, index, group_id, username, command.key, command.expected_total
     )

@@ -30,7 +30,8 @@ from cartnet.shop.commands import (
     TakeLine,
     Taken,
 )
-from cartnet.shop.shard import EMPTY_CART, FORMING, Shard
+from cartnet.shop.group import FORMING
+from cartnet.shop.shard import EMPTY_CART, Shard
 from tests.shop.feeding import Replica, shard
 
 SHORT = OutOfStock((Shortage("B", 2, 1),))

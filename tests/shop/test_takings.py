@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.shop import inventory
 from cartnet.shop.answers import Answer
 from cartnet.shop.commands import (
     ChangeStock,
+    Command,
+    Found,
     Lapsed,
     OrderLine,
     OutOfStock,
@@ -16,12 +19,33 @@ from cartnet.shop.commands import (
     RemoveItem,
     ResetInventory,
     Shortage,
+    Stamped,
     Take,
     TakeLine,
     Taken,
 )
+from cartnet.shop.group import FORMING
 from tests.shop.accounting import assert_conserved
+from tests.shop.feeding import START, Replica
 from tests.shop.feeding import inventory as inventory_group
+
+
+class FormingTests(SynchronousTestCase):
+    """An inventory whose first command has not come yet."""
+
+    def test_too_early(self) -> None:
+        """A checkout that comes before the first items is not decided, only put off."""
+        replica = Replica("inventory")
+
+        def do(index: int, command: Command) -> Answer:
+            payload = msgspec.json.encode(Stamped(START, command))
+            return replica.machine.apply(replica.cursor, index, payload)
+
+        take = Take("s1", 7, (TakeLine("A", 1),), None, 0)
+        self.assertEqual(do(1, take), FORMING)
+        do(2, Found("it"))
+
+        self.assertIsInstance(do(3, take), Taken)
 
 
 class TakeTests(SynchronousTestCase):
