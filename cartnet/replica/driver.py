@@ -180,6 +180,7 @@ class Driver:
     def stop(self) -> None:
         """Do nothing from now on; what waits is never answered."""
         self.stopped = True
+        self._snapshots.stop()
         if self._drain_soon is not None:
             self._drain_soon.cancel()
             self._drain_soon = None

@@ -73,6 +73,7 @@ class Snapshots:
         self._sending: dict[str, _Sending] = {}
         self._taking: _Taking | None = None
         self._installing = False
+        self._stopped = False
 
     def go_on(self) -> None:
         """Do what the Raft has asked for since the last time."""
@@ -92,6 +93,11 @@ class Snapshots:
         for leader, part in parts:
             self._take(leader, part)
 
+    def stop(self) -> None:
+        """Let go of the snapshots that were being sent."""
+        self._stopped = True
+        self._forget()
+
     # --- sending --------------------------------------------------------------------
 
     def _copy(self) -> None:
@@ -103,7 +109,7 @@ class Snapshots:
 
     def _copied(self, voter: str, term: int, snapshot: Snapshot) -> None:
         self._copying = False
-        if self._raft.leads and self._raft.term == term:
+        if self._raft.leads and self._raft.term == term and not self._stopped:
             self._sending[voter] = _Sending(term, snapshot)
             self._send(voter)
         else:
