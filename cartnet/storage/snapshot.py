@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final
+from weakref import finalize
 
 import msgspec
 
@@ -45,6 +46,10 @@ class Snapshot:
     digest: str
     _file: IO[bytes]
     _ends: list[int]
+
+    def __post_init__(self) -> None:
+        # Whoever was to get it may have been killed meanwhile.
+        finalize(self, self._file.close)
 
     @property
     def parts(self) -> int:

@@ -23,7 +23,6 @@ from cartnet.storage import claims, digest, journal, owner, snapshot
 from cartnet.storage.digest import Comparison, StateDamaged
 from cartnet.storage.journal import Damaged
 from cartnet.storage.owner import Owner, StartError
-from cartnet.storage.snapshot import Snapshot
 from cartnet.storage.transaction import (
     Applied,
     Fence,
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from cartnet.seams import Cursor, Disk, Worker
     from cartnet.shop.machine import Machine
     from cartnet.storage.lock import FileLock
+    from cartnet.storage.snapshot import Snapshot
 
 __all__ = [
     "Applied",
@@ -351,8 +351,6 @@ class Storage:
 
         def done(result: T | Failure) -> None:
             if self._crashed or heard.called:
-                if isinstance(result, Snapshot):
-                    result.close()
                 return
             if isinstance(result, Failure):
                 heard.errback(result)
