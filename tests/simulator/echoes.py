@@ -118,6 +118,8 @@ class Forbidden:
     """Stands where a global reactor would."""
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)  # Importing it is no use of it.
         raise AssertionError(f"the simulation used the global reactor's {name}")
 
 
