@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +110,14 @@ class Cluster:
 
     # --- processes --------------------------------------------------------------------
 
-    def start(self, name: str, *options: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, *options: str, wrapper: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
         """Run ``twistd -n cartnet`` with ``options`` in the cluster's folder.
 
         As documented: without twistd's own ``--pidfile=`` only where it runs alone.
+
+        :param wrapper: a command that becomes the command behind it.
         """
         twistd = [str(Path(sysconfig.get_path("scripts")) / "twistd"), "-n"]
         if name != "all":
@@ -123,7 +127,7 @@ class Cluster:
             (self.folder / f"{name}.err").open("ab") as err,
         ):
             process = subprocess.Popen(
-                [sys.executable, *twistd, "cartnet", *options],
+                [*wrapper, sys.executable, *twistd, "cartnet", *options],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
