@@ -45,7 +45,17 @@ class SimulatedDisk:
         self.speed = speed
         self.files: dict[Path, File] = {}
         self.before: Callable[[str], None] | None = None
+        self._stalled_until = 0.0
         self._workers: dict[SimulatedWorker, None] = {}
+
+    def stall(self, seconds: float) -> None:
+        """Have no sync that begins from now on end before so many seconds are over."""
+        self._stalled_until = self.clock.seconds() + seconds
+
+    @property
+    def sync_seconds_min(self) -> float:
+        """What a sync takes at least that begins now."""
+        return max(0.0, self._stalled_until - self.clock.seconds())
 
     def open(self, path: Path, *, read_only: bool) -> SimulatedWorker:
         if path not in self.files:
@@ -230,7 +240,13 @@ class SimulatedWorker:
         result, synced = self._file.run(job, read_only=self._read_only)
         self._started = False
         if synced:
-            self._later(self._disk.speed.sync, self._finish, done, result)
+            self._later(
+                self._disk.speed.sync,
+                self._finish,
+                done,
+                result,
+                seconds_min=self._disk.sync_seconds_min,
+            )
         else:
             self._finish(done, result)
 
@@ -240,8 +256,14 @@ class SimulatedWorker:
         if not done.called:  # It may have been cancelled.
             done.callback(result)
 
-    def _later(self, mean: float, function: Callable[..., None], *args: Any) -> None:
-        delay = mean * self._disk.random.expovariate(1)
+    def _later(
+        self,
+        mean: float,
+        function: Callable[..., None],
+        *args: Any,
+        seconds_min: float = 0.0,
+    ) -> None:
+        delay = seconds_min + mean * self._disk.random.expovariate(1)
         self._disk.clock.callLater(delay, self._if_alive, function, args)
 
     def _if_alive(self, function: Callable[..., None], args: tuple[Any, ...]) -> None:

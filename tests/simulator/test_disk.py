@@ -168,3 +168,23 @@ class DiskTests(SynchronousTestCase):
 
         self.failureResultOf(failed, sqlite3.OperationalError)
         self.assertEqual(self.stored(), [1])
+
+    def test_stall(self) -> None:
+        """While a disk stalls no sync ends; reads, and what is not synced, go on."""
+        self.worker.run(inserting(1))
+        self.run_all()
+        self.host.disk.stall(5)
+        unsynced = self.worker.run(inserting(2, sync=False))
+        synced = self.worker.run(inserting(3))
+        reading = self.open(read_only=True).run(numbers)
+        self.world.clock.run_for(4.9)
+        self.successResultOf(unsynced)
+        self.successResultOf(reading)
+        self.assertNoResult(synced)
+
+        self.world.clock.run_for(1)
+
+        self.assertEqual(self.successResultOf(synced), 3)
+        after = self.worker.run(inserting(4))
+        self.world.clock.run_for(0.5)
+        self.successResultOf(after)
