@@ -156,6 +156,8 @@ class StallingTests(SynchronousTestCase):
             troubled = Stalling(seed)
             try:
                 troubled.run()
+                # Part of a snapshot may have been lost: that is noticed in 10 s.
+                troubled.cluster.run_for(15)
                 troubled.check()
             except Exception as error:
                 error.add_note(f"seed {seed}")
