@@ -319,6 +319,20 @@ FEED_REVISIONS_AT_ONCE_MAX: Final = 64
 WATCH_KEEPALIVE_SECONDS: Final = 4.0
 """A watcher hears an empty event after this long without a change."""
 
+# --- What is measured, and shown -----------------------------------------------------
+
+LATENCY_WINDOW_SECONDS: Final = 10
+"""Rates and latencies are those of so many last seconds; older ones are forgotten."""
+
+LOOP_DELAY_SECONDS: Final = 0.1
+"""Between two looks how late the event loop is."""
+
+TIMELINE_EVENTS_MAX: Final = 500
+"""Events of the cluster that a console remembers; the oldest are forgotten first."""
+
+TIMELINE_SHOWN_FIRST: Final = 200
+"""Of those a watcher gets so many at first."""
+
 # --- Configuration and logs ----------------------------------------------------------
 
 CONFIGURATION_BYTES_MAX: Final = 1024 * 1024
