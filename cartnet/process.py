@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort
     from twisted.logger import Logger
 
+    from cartnet.console.service import Console
     from cartnet.seams import Seams
     from cartnet.supervisor.child_processes import ChildProcesses
     from cartnet.supervisor.cluster import Cluster
@@ -38,7 +39,7 @@ OPERATOR_PASSWORD_FILE: Final = "operator-password"
 
 
 class Process(Service):
-    """The replicas of one process and its admin port."""
+    """The replicas of one process, its admin port and its console."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Process(Service):
         seams: Seams,
         supervisor: InProcess | ChildProcesses,
         cluster: Cluster,
+        console: Console | None,
         log: Logger,
     ) -> None:
         self._plan = plan
@@ -54,6 +56,7 @@ class Process(Service):
         self._clock = seams.clock
         self._supervisor = supervisor
         self._cluster = cluster
+        self._console = console
         self._log = log
         self._admin_port: IListeningPort | None = None
         self._began = self._clock.seconds()
@@ -69,10 +72,14 @@ class Process(Service):
             if isinstance(self._supervisor, InProcess):
                 self._supervisor.claim()
             admin_note = self._listen_admin()
+            if self._console is not None:
+                self._console.listen()
         except StartError as error:
             self._log.error("{error}", error=error)
             give_up(str(error))
         self._greet(admin_note)
+        if self._console is not None:
+            self._console.start()
         started = Deferred.fromCoroutine(self._start())
         started.addErrback(self._did_not_start)
 
@@ -94,15 +101,15 @@ class Process(Service):
         here = len(self._supervisor.names)
         topology = self._plan.configuration.topology
         replicas = "replica" if here == 1 else "replicas"
-        say(
-            f"cartnet {cartnet.__version__}, cluster {topology.cluster}:"
-            f" {here} {replicas} here"
-        )
+        what = f"{here} {replicas} here" if here else "its console, no replica here"
+        say(f"cartnet {cartnet.__version__}, cluster {topology.cluster}: {what}")
         balancers = [name for name in self._supervisor.names if name in self._balancers]
         if balancers:
             host, port = split(topology.member(balancers[0]).address)
             say(f"shop     nc {host} {port}")
         say(f"admin    {admin_note}")
+        if self._console is not None:
+            say(f"console  {self._console.url}")
         password = self._plan.configuration.data / OPERATOR_PASSWORD_FILE
         if self._makes_operator or password.exists():
             say(f"operator password in {password}")
@@ -122,19 +129,34 @@ class Process(Service):
         )
 
     async def _say_when_serving(self) -> None:
-        """Wait until every group that has a replica here has a leader."""
+        """Wait until every group that has a replica here has a leader; of a console
+        alone, until all groups have."""
         topology = self._plan.configuration.topology
         groups = dict.fromkeys(
-            topology.group_of(name).name for name in self._supervisor.names
+            topology.group_of(name).name
+            for name in self._supervisor.names or topology.names
         )
         leaders: list[str] = []
         for group in groups:
             while (leader := await self._cluster.leader(group)) is None:
                 await deferLater(self._clock, LEADER_POLL_SECONDS)
             leaders.append(leader)
+        if topology.inventory.name in groups:
+            await self._inventory_served()
         seconds = self._clock.seconds() - self._began
         verb = "leads" if len(leaders) == 1 else "lead"
         say(f"serving after {seconds:.1f} s: {' '.join(leaders)} {verb}")
+
+    async def _inventory_served(self) -> None:
+        """Wait until the inventory has all that its first leader sees to, such as the
+        operator's password."""
+        while True:
+            try:
+                await self._cluster.inventory.call("get_inventory", {}, resend=True)
+            except Refused:
+                await deferLater(self._clock, LEADER_POLL_SECONDS)
+            else:
+                return
 
     # --- the admin port --------------------------------------------------------------
 
@@ -199,6 +221,9 @@ class Process(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        if self._console is not None:
+            # What it has in hand needs the replicas.
+            await self._console.stop()
         await self._supervisor.stop()
         if self._admin_port is not None:
             await maybeDeferred(self._admin_port.stopListening)

@@ -7,7 +7,6 @@ port, and the calls of its kind of group.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,6 +18,7 @@ from twisted.logger import Logger
 from cartnet.calls.catalogue import Catalogue
 from cartnet.calls.directory import DirectoryCalls, located_by
 from cartnet.calls.inventory import InventoryCalls
+from cartnet.calls.password_file import PasswordFile
 from cartnet.calls.passwords import Argon2Hasher, Passwords
 from cartnet.calls.router import Router
 from cartnet.calls.shard import ShardCalls
@@ -41,11 +41,10 @@ from cartnet.supervisor.cluster import Cluster
 from cartnet.supervisor.in_process import InProcess
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from twisted.application.service import IService
     from twisted.python.failure import Failure
 
+    from cartnet.console.service import Console
     from cartnet.replica.ports import Calls, Log
     from cartnet.seams import Seams
     from cartnet.supervisor.hosting import Supervisor
@@ -97,7 +96,8 @@ def make_service(plan: Plan, reactor: Any) -> IService:
         )
     clients = group_clients(configuration, seams, "admin")
     cluster = cluster_view(plan, seams, supervisor, clients)
-    process = Process(plan, reactor, seams, supervisor, cluster, log)
+    console = make_console(plan, reactor, seams, cluster, log)
+    process = Process(plan, reactor, seams, supervisor, cluster, console, log)
     return LoggedService(logs.process, process)
 
 
@@ -119,6 +119,21 @@ def cluster_view(
         ),
         group_clients(plan.configuration, seams, "admin", "supervisor"),
         chaos=plan.configuration.chaos,
+    )
+
+
+def make_console(
+    plan: Plan, reactor: Any, seams: Seams, cluster: Cluster, log: Logger
+) -> Console | None:
+    """Make the console, where this process is to serve one."""
+    if plan.console is None:
+        return None
+    # Here, since it costs a moment to import, and Klein installs the reactor.
+    from cartnet.console.service import Console
+
+    clients = group_clients(plan.configuration, seams, "console")
+    return Console(
+        plan.console, plan.configuration, reactor, seams, cluster, clients, log
     )
 
 
@@ -240,16 +255,9 @@ class Replicas:
                     log,
                     broken,
                     operator_password=configuration.operator_password,
-                    keep_operator_password=partial(
-                        keep_password, configuration.data / OPERATOR_PASSWORD_FILE
+                    first_password=PasswordFile(
+                        configuration.data / OPERATOR_PASSWORD_FILE, replicated.name
                     ),
                 )
             case _:
                 assert_never(group.kind)
-
-
-def keep_password(path: Path, password: str) -> None:
-    """Put the operator's first password where its owner alone can read it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{password}\n")

@@ -42,6 +42,7 @@ class Options(usage.Options):
         ["peers", None, None, "The others of its group: HOST:PORT,HOST:PORT,..."],
         ["db", None, None, "The database file of the one replica that starts here"],
         ["admin", None, None, "The admin port's server endpoint string, or none"],
+        ["console", None, None, "The console's server endpoint string, or none"],
         ["data", None, None, "Folder of the database files"],
         ["logs", None, None, "Folder of the log files"],
     ]
@@ -58,7 +59,8 @@ class Options(usage.Options):
         self["replica"] = []
 
     def opt_role(self, role: str) -> None:
-        """What to run: all (the default), balancer, shard or inventory; repeatable."""
+        """What to run: all (the default), balancer, shard, inventory or console; may be
+        repeated."""
         self["role"].append(role)
 
     opt_r = opt_role
@@ -111,6 +113,7 @@ class Options(usage.Options):
             peers=peers,
             db=self._path("db"),
             admin=self["admin"],
+            console=self["console"],
             data=self._path("data"),
             logs=self._path("logs"),
             processes=bool(self["processes"]),

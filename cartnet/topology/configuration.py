@@ -72,6 +72,8 @@ class Configuration:
     :ivar secret: what replicas and balancers prove that they know; empty where unset.
     :ivar admin_listen: a server endpoint string, or None for no admin port.
     :ivar chaos: whether faults beyond kill, start and restart may be injected.
+    :ivar console_listen: as ``admin_listen``, for HTTP and WebSocket.
+    :ivar metrics_token: what opens ``/metrics`` to other machines, as a bearer token.
     :ivar source: the file's name, for messages.
     """
 
@@ -85,6 +87,7 @@ class Configuration:
     admin_password: str | None = field(default=None, repr=False)
     chaos: bool = False
     console_listen: str | None = None
+    metrics_token: str | None = field(default=None, repr=False)
     operator_password: str | None = field(default=None, repr=False)
     tls: Tls | None = None
     source: str = FILE_NAME
@@ -141,6 +144,7 @@ def parse(text: str, source: str) -> Configuration:
         admin_password=admin.secret("password"),
         chaos=admin.flag("chaos", default=False),
         console_listen=sections["console"].listen("listen"),
+        metrics_token=sections["console"].secret("metrics_token"),
         operator_password=sections["operator"].secret(
             "password", PASSWORD_CHARACTERS_MIN, PASSWORD_CHARACTERS_MAX
         ),
@@ -259,4 +263,11 @@ def check_exposure(configuration: Configuration) -> None:
         raise ConfigurationError(
             f"{source}: [admin] password = (nothing): other machines reach the admin"
             f" port at {listen!r}; expected a password, or interface=127.0.0.1 there"
+        )
+    listen = configuration.console_listen
+    if listen and listening(listen).exposed_in_clear and not configuration.secret:
+        raise ConfigurationError(
+            f"{source}: [console] listen = {listen!r}: other machines reach it without"
+            " TLS, and [cluster] secret = (nothing); expected a secret, an ssl:"
+            " endpoint, or interface=127.0.0.1"
         )

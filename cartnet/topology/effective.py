@@ -31,7 +31,10 @@ def to_ini(configuration: Configuration) -> str:
         section = f"shard:{group.name}" if group.kind == "shard" else group.kind
         addresses = " ".join(member.address for member in group.members)
         sections[section] = {"replicas": addresses}
-    sections["console"] = {"listen": configuration.console_listen or "none"}
+    sections["console"] = {
+        "listen": configuration.console_listen or "none",
+        "metrics_token": SET if configuration.metrics_token else None,
+    }
     sections["admin"] = {
         "listen": configuration.admin_listen or "none",
         "password": SET if configuration.admin_password else None,

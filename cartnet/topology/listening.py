@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from cartnet.topology.address import PORT_MAX, is_loopback
 
 _LOCAL_KINDS = frozenset({"unix"})
-_PORT_KINDS = frozenset({"tcp", "tcp6", "ssl", "tls"})
+_TLS_KINDS = frozenset({"ssl", "tls"})
+_PORT_KINDS = frozenset({"tcp", "tcp6"}) | _TLS_KINDS
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,15 @@ class Listening:
         if self.kind in _LOCAL_KINDS:
             return False
         return self.host is None or not is_loopback(self.host)
+
+    @property
+    def exposed_in_clear(self) -> bool:
+        """Whether what is said there may be read on the way from another machine."""
+        return self.exposed and not self.encrypted
+
+    @property
+    def encrypted(self) -> bool:
+        return self.kind in _TLS_KINDS
 
 
 def listening(text: str) -> Listening:

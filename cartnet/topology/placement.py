@@ -16,7 +16,7 @@ from cartnet.topology.configuration import (
 from cartnet.topology.groups import Kind, Member
 from cartnet.topology.listening import listening
 from cartnet.topology.original import regrouped
-from cartnet.topology.wanted import ALL, KINDS, ROLES, Wanted, refuse
+from cartnet.topology.wanted import ALL, CONSOLE, KINDS, ROLES, Wanted, refuse
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Plan:
     :ivar databases: the files of those replicas that are not at their usual place.
     :ivar admin: the admin port's endpoint string, or None for no admin port.
     :ivar admin_given: whether ``--admin`` named it, so that it must be had.
+    :ivar console: the console's endpoint string, or None for no console.
     :ivar processes: whether each replica has an operating-system process of its own.
     :ivar host_given: whether ``--host`` said which host of the configuration this is.
     :ivar regrouped: the name of the group whose members the command line gave.
@@ -37,6 +38,7 @@ class Plan:
     databases: Mapping[str, Path] = field(default_factory=dict)
     admin: str | None = None
     admin_given: bool = False
+    console: str | None = None
     processes: bool = False
     host_given: bool = False
     regrouped: str | None = None
@@ -92,6 +94,7 @@ def make_plan(
     """
     configuration = _overridden(wanted, configuration)
     kinds = _kinds(wanted.roles)
+    console = _console(wanted, configuration)
     shard = _shard(wanted, configuration, kinds)
     if wanted.port is not None or wanted.peers is not None:
         configuration, name = regrouped(wanted, configuration, kinds, shard)
@@ -99,7 +102,9 @@ def make_plan(
         group: str | None = configuration.topology.group_of(name).name
     else:
         group = None
-        replicas = _placed(wanted, configuration, kinds, shard, is_here)
+        replicas = ()
+        if kinds:
+            replicas = _placed(wanted, configuration, kinds, shard, is_here)
     check_places(configuration)
     check_exposure(configuration)
     databases = {}
@@ -113,8 +118,10 @@ def make_plan(
         configuration,
         replicas,
         databases,
-        admin=configuration.admin_listen,
+        # Without a replica there is nothing for it to kill here.
+        admin=configuration.admin_listen if replicas or wanted.admin else None,
         admin_given=wanted.admin is not None,
+        console=console,
         processes=wanted.processes,
         host_given=wanted.host is not None,
         regrouped=group,
@@ -123,21 +130,44 @@ def make_plan(
 
 def _overridden(wanted: Wanted, configuration: Configuration) -> Configuration:
     """The configuration with the command's endpoints and folders."""
-    admin = configuration.admin_listen
-    if wanted.admin == "none":
-        admin = None
-    elif wanted.admin is not None:
-        try:
-            listening(wanted.admin)
-        except ValueError as error:
-            refuse("--admin", wanted.admin, f"expected none or an endpoint; {error}")
-        admin = wanted.admin
     return replace(
         configuration,
-        admin_listen=admin,
+        admin_listen=_endpoint("--admin", wanted.admin, configuration.admin_listen),
+        console_listen=_endpoint(
+            "--console", wanted.console, configuration.console_listen
+        ),
         data=wanted.data or configuration.data,
         logs=wanted.logs or configuration.logs,
     )
+
+
+def _endpoint(option: str, given: str | None, configured: str | None) -> str | None:
+    """Where to listen: as the option says, else as the configuration does."""
+    if given is None:
+        return configured
+    if given == "none":
+        return None
+    try:
+        listening(given)
+    except ValueError as error:
+        refuse(option, given, f"expected none or an endpoint; {error}")
+    return given
+
+
+def _console(wanted: Wanted, configuration: Configuration) -> str | None:
+    """The endpoint of the console, where this process serves one."""
+    listen = configuration.console_listen
+    one_replica = wanted.replicas or wanted.port is not None or wanted.peers is not None
+    asked = CONSOLE in wanted.roles
+    if not one_replica and (asked or not wanted.roles or ALL in wanted.roles):
+        if asked and listen is None:
+            refuse("--role", CONSOLE, "needs [console] listen, or --console ENDPOINT")
+        return listen
+    if asked:
+        refuse("--role", CONSOLE, "does not go with --replica, --port and --peers")
+    if wanted.console not in (None, "none"):
+        refuse("--console", wanted.console, "goes with --role all or --role console")
+    return None
 
 
 def _kinds(roles: tuple[str, ...]) -> tuple[Kind, ...]:

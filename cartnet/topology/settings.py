@@ -25,7 +25,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "timing": ("heartbeat", "election_timeout", "request_timeout", "log_kept"),
     "balancer": ("replicas",),
     "inventory": ("replicas",),
-    "console": ("listen",),
+    "console": ("listen", "metrics_token"),
     "admin": ("listen", "password", "chaos"),
     "operator": ("password",),
 }
@@ -35,7 +35,7 @@ _SHARD_SECTION: Final = re.compile(r"shard:(s[1-9][0-9]{0,5})")
 SET: Final = "(set)"
 """What is shown in place of a secret; never accepted as one."""
 
-SECRET_KEYS: Final = frozenset({"secret", "password"})
+SECRET_KEYS: Final = frozenset({"secret", "password", "metrics_token"})
 
 _NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _WHOLE: Final = re.compile(r"[0-9]{1,18}")

@@ -12,7 +12,8 @@ from cartnet.topology.settings import shown
 
 ALL: Final = "all"
 KINDS: Final[tuple[Kind, ...]] = ("balancer", "shard", "inventory")
-ROLES: Final[tuple[str, ...]] = (ALL, *KINDS)
+CONSOLE: Final = "console"
+ROLES: Final[tuple[str, ...]] = (ALL, *KINDS, CONSOLE)
 
 
 class OptionError(ConfigurationError):
@@ -25,7 +26,7 @@ class Wanted:
 
     :ivar port: with ``peers``, the original's style: this one replica.
     :ivar admin: a server endpoint string, ``none``, or None to follow the
-        configuration.
+        configuration; ``console`` likewise.
     """
 
     roles: tuple[str, ...] = ()
@@ -36,6 +37,7 @@ class Wanted:
     peers: tuple[str, ...] | None = None
     db: Path | None = None
     admin: str | None = None
+    console: str | None = None
     data: Path | None = None
     logs: Path | None = None
     processes: bool = False

@@ -24,6 +24,8 @@ replicas = a:6005 b:6006
 replicas = b:7105
 [admin]
 listen = tcp:8023:interface=127.0.0.1
+[console]
+listen = tcp:8080:interface=127.0.0.1
 """,
     "two.ini",
 )
@@ -117,10 +119,54 @@ class PlacedTests(SynchronousTestCase):
         self.assertTrue(plan.processes)
         self.assertIsNone(plan_on_a(Wanted(admin="none")).admin)
 
+    def test_console(self) -> None:
+        """A console comes with all of a host, or where it is asked for; alone it brings
+        no replica and no admin port."""
+        listen = "tcp:8080:interface=127.0.0.1"
+        for wanted, console in (
+            (Wanted(), listen),
+            (Wanted(roles=("all",)), listen),
+            (Wanted(roles=("shard", "console")), listen),
+            (Wanted(console="tcp:1:interface=::1"), "tcp:1:interface=::1"),
+            (Wanted(console="none"), None),
+            (Wanted(roles=("shard",)), None),
+            (Wanted(replicas=("lb0",)), None),
+        ):
+            self.assertEqual(plan_on_a(wanted).console, console, wanted)
+        alone = plan_on_a(Wanted(roles=("console",)))
+        self.assertEqual(alone.replicas, ())
+        self.assertIsNone(alone.admin)
+        self.assertEqual(alone.console, listen)
+
+    def test_exposed_console(self) -> None:
+        """What browsers send to a console must not be read on the way."""
+        for listen in ("tcp:8080", "tcp:8080:interface=10.0.0.1"):
+            with self.assertRaises(ConfigurationError) as caught:
+                make_plan(Wanted(console=listen), DEMO, lambda host: True)
+            self.assertIn("[console] listen", str(caught.exception))
+            # Whoever has a secret has thought of other machines.
+            self.assertEqual(plan_on_a(Wanted(console=listen)).console, listen)
+        tls = "ssl:8443:privateKey=k.pem:certKey=c.pem"
+        plan = make_plan(Wanted(console=tls), DEMO, lambda host: True)
+        self.assertEqual(plan.console, tls)
+
     def test_refused(self) -> None:
         """What cannot be followed is refused by the option's name."""
         for wanted, words in (
-            (Wanted(roles=("console",)), ("--role console", "balancer, shard")),
+            (Wanted(roles=("bogus",)), ("--role bogus", "balancer, shard")),
+            (
+                Wanted(roles=("console",), console="none"),
+                ("--role console", "[console] listen"),
+            ),
+            (
+                Wanted(roles=("console",), replicas=("lb0",)),
+                ("--role console", "--replica"),
+            ),
+            (
+                Wanted(roles=("shard",), console="tcp:1"),
+                ("--console tcp:1", "--role console"),
+            ),
+            (Wanted(console="8080"), ("--console 8080", "endpoint")),
             (Wanted(roles=("inventory",)), ("--host", "no replica", "two.ini")),
             (Wanted(host="c"), ("--host c", "a, b")),
             (Wanted(replicas=("s3r0",)), ("--replica s3r0", "s2r1")),

@@ -1,0 +1,112 @@
+"""The console of one process, put together: it listens, watches the cluster, stops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.python.failure import Failure
+from twisted.web.server import Site
+from twisted.web.static import File
+
+from cartnet.calls.catalogue import Catalogue
+from cartnet.calls.router import Router
+from cartnet.console.load import Load
+from cartnet.resources import resource
+from cartnet.storage.owner import StartError
+from cartnet.topology.listening import listening
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twisted.internet.interfaces import IListeningPort
+    from twisted.logger import Logger
+
+    from cartnet.client.group import GroupClient
+    from cartnet.seams import Seams
+    from cartnet.supervisor.cluster import Cluster
+    from cartnet.topology.configuration import Configuration
+
+
+class Console:
+    """HTTP and WebSocket on one port.
+
+    To the cluster it is a balancer without a log: it routes the shop's calls itself.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        configuration: Configuration,
+        reactor: Any,
+        seams: Seams,
+        cluster: Cluster,
+        clients: Mapping[str, GroupClient],
+        log: Logger,
+    ) -> None:
+        """
+        :param endpoint: where to listen, as a server endpoint string.
+        :param clients: of every group, the console's own.
+        """
+        topology = configuration.topology
+        self._endpoint = endpoint
+        self._reactor = reactor
+        self._clients = clients
+        self._load = Load(seams.clock)
+        self._catalogue = Catalogue(clients[topology.inventory.name])
+        self._router = Router(
+            topology,
+            clients,
+            self._catalogue,
+            seams,
+            configuration.timing.request_timeout,
+        )
+        self._site = Site(File(str(resource("web_console"))))
+        self._port: IListeningPort | None = None
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser on this machine."""
+        place = listening(self._endpoint)
+        if place.port is None or self._port is None:
+            return self._endpoint
+        scheme = "https" if place.encrypted else "http"
+        host = place.host if place.host not in (None, "0.0.0.0", "::") else "127.0.0.1"  # noqa: S104 (only compared with)
+        shown = f"[{host}]" if ":" in str(host) else host
+        # Which port it is, the operating system may have chosen.
+        address: Any = self._port.getHost()
+        return f"{scheme}://{shown}:{address.port}/"
+
+    def listen(self) -> None:
+        """Take the port.
+
+        :raises StartError: it is not to be had.
+        """
+        outcome: list[IListeningPort | Failure] = []
+        listened = serverFromString(self._reactor, self._endpoint).listen(self._site)
+        listened.addBoth(outcome.append)
+        assert outcome, "an endpoint of this kind listens without waiting"
+        if isinstance(outcome[0], Failure):
+            reason = outcome[0].value
+            raise StartError(
+                f"the console port {self._endpoint} cannot be had:"
+                f" {getattr(reason, 'socketError', reason)}; stop what holds it, or"
+                " give another one or none with --console"
+            )
+        self._port = outcome[0]
+
+    def start(self) -> None:
+        """Follow the inventory and watch the cluster, from now on."""
+        self._catalogue.start()
+        self._load.start()
+
+    async def stop(self) -> None:
+        """Answer what is in hand, then close the port and every connection."""
+        if self._port is not None:
+            await maybeDeferred(self._port.stopListening)
+        self._load.stop()
+        self._catalogue.stop()
+        self._router.stop()
+        for client in self._clients.values():
+            client.stop()
