@@ -43,6 +43,8 @@ def detailed(status: Status) -> list[str]:
         f"role={status.role} term={status.term} leader={status.leader or '-'}",
         f"log first={status.first} last={status.last}"
         f" commit={status.commit} applied={status.applied}",
+        *([] if status.digest is None else [_digest(status)]),
+        f"up {status.uptime_seconds:.0f} s, writes={status.writes}{_pace(status)}",
         *(
             f"peer {peer.name} match={peer.match} lag={peer.lag}"
             for peer in status.peers
@@ -51,3 +53,14 @@ def detailed(status: Status) -> list[str]:
         f" connections={status.connections} queue={status.queue_depth}",
     ]
     return [lines[0], *(f"  {line}" for line in lines[1:])]
+
+
+def _digest(status: Status) -> str:
+    return f"digest={str(status.digest)[:16]}... after {status.digest_index}"
+
+
+def _pace(status: Status) -> str:
+    """How long writes take, where there were any lately."""
+    if status.write_p50_ms is None:
+        return ""
+    return f" p50={status.write_p50_ms:g} ms p99={status.write_p99_ms:g} ms"

@@ -194,6 +194,15 @@ class Driver:
     def queue_depth(self) -> int:
         return len(self._inbox) + self.in_hand
 
+    @property
+    def writes(self) -> int:
+        """How many proposals were answered."""
+        return self._proposals.answered
+
+    def write_seconds(self, share: float) -> float | None:
+        """How long, at most, ``share`` of the last seconds' proposals took."""
+        return self._proposals.latencies.quantile(self._clock.seconds(), share)
+
     # --- the loop -------------------------------------------------------------------
 
     def _wake(self) -> None:

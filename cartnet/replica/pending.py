@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from cartnet.errors import Refused
 from cartnet.limits import PROPOSALS_WAITING_MAX, READS_WAITING_MAX
+from cartnet.observability.latencies import Latencies
 
 if TYPE_CHECKING:
     from msgspec import Raw
@@ -22,14 +23,21 @@ if TYPE_CHECKING:
 
 
 class Proposals:
-    """Commands from the moment they are asked for to the machine's answer (S10)."""
+    """Commands from the moment they are asked for to the machine's answer (S10).
+
+    :ivar answered: how many have had the machine's answer, and
+    :ivar latencies: how long that took.
+    """
 
     def __init__(self, clock: IReactorTime, timeout: float) -> None:
         self._clock = clock
         self._timeout = timeout
-        self.waiting: list[tuple[Raw, Deferred[Any]]] = []
-        self._in_log: dict[int, tuple[int, Deferred[Any]]] = {}
-        self._of_lost_office: dict[int, list[tuple[int, Deferred[Any]]]] = {}
+        self.answered = 0
+        self.latencies = Latencies()
+        # Each with the instant at which it was asked for.
+        self.waiting: list[tuple[Raw, Deferred[Any], float]] = []
+        self._in_log: dict[int, tuple[int, Deferred[Any], float]] = {}
+        self._of_lost_office: dict[int, list[tuple[int, Deferred[Any], float]]] = {}
         self._deadlines: deque[tuple[float, Deferred[Any]]] = deque()
 
     def __len__(self) -> int:
@@ -46,24 +54,25 @@ class Proposals:
                 f"{PROPOSALS_WAITING_MAX} writes wait already; try again shortly",
             )
         answered: Deferred[Any] = Deferred()
-        self.waiting.append((payload, answered))
-        self._deadlines.append((self._clock.seconds() + self._timeout, answered))
+        now = self._clock.seconds()
+        self.waiting.append((payload, answered, now))
+        self._deadlines.append((now + self._timeout, answered))
         return answered
 
     def payloads(self) -> list[Raw]:
         """What waits to be proposed now; whoever was answered meanwhile does not."""
         self.waiting = [each for each in self.waiting if not each[1].called]
-        return [payload for payload, _ in self.waiting]
+        return [payload for payload, _, _ in self.waiting]
 
     def proposed(self, first_index: int, term: int) -> None:
         """All that waited are in the log now, from ``first_index`` on."""
-        for index, (_, answered) in enumerate(self.waiting, first_index):
+        for index, (_, answered, since) in enumerate(self.waiting, first_index):
             former = self._in_log.get(index)
             if former is not None:
                 # Proposed here in an office that was lost, and gone from this log.
                 # Another replica may still have it: only what is applied decides.
                 self._of_lost_office.setdefault(index, []).append(former)
-            self._in_log[index] = (term, answered)
+            self._in_log[index] = (term, answered, since)
         self.waiting.clear()
 
     def applied(self, index: int, term: int, answer: Any) -> None:
@@ -71,10 +80,13 @@ class Proposals:
         proposed = self._of_lost_office.pop(index, [])
         if index in self._in_log:
             proposed.append(self._in_log.pop(index))
-        for proposed_term, answered in proposed:
+        for proposed_term, answered, since in proposed:
             if answered.called:
                 continue
             if proposed_term == term:
+                now = self._clock.seconds()
+                self.answered += 1
+                self.latencies.add(now, now - since)
                 answered.callback(answer)
             else:
                 # Another term's entry is there: this one never will be.
@@ -85,7 +97,7 @@ class Proposals:
         """A snapshot holds what became of the entries up to an index, not who asked."""
         for index in [index for index in self._in_log if index <= last_index]:
             proposed = [*self._of_lost_office.pop(index, ()), self._in_log.pop(index)]
-            for _, answered in proposed:
+            for _, answered, _ in proposed:
                 if not answered.called:
                     answered.errback(Failure(self._outcome_unknown()))
 
@@ -98,7 +110,7 @@ class Proposals:
     def refuse_waiting(self, not_leader: Callable[[], Refused]) -> None:
         """The office is lost: what is in no log was not done."""
         waiting, self.waiting = self.waiting, []
-        for _, answered in waiting:
+        for _, answered, _ in waiting:
             if not answered.called:
                 answered.errback(Failure(not_leader()))
 

@@ -80,7 +80,9 @@ def recover(
         surroundings.failed_by,
     )
     office = Office(membership, driver, seams.clock, log)
-    report = Report(membership, driver, storage.file_bytes, connections, log)
+    report = Report(
+        membership, driver, storage.file_bytes, connections, seams.clock, log
+    )
     scrubber = Scrubber(driver, storage.recount, seams.clock, surroundings.failed_by)
     return Parts(driver, meeting, office, report, scrubber)
 

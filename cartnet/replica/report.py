@@ -9,9 +9,11 @@ from cartnet.consensus.candidate import Candidate, PreCandidate
 from cartnet.consensus.follower import Follower
 from cartnet.consensus.leader import Leader
 from cartnet.limits import LAG_NOTED_ENTRIES
+from cartnet.observability.latencies import milliseconds
 from cartnet.replica.status import Heartbeat, Lag, Role, Status
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
     from twisted.logger import Logger
 
     from cartnet.replica.driver import Driver
@@ -34,6 +36,7 @@ class Report:
         driver: Driver,
         file_bytes: Callable[[], int],
         connections: Callable[[], int],
+        clock: IReactorTime,
         log: Logger,
     ) -> None:
         """
@@ -45,6 +48,8 @@ class Report:
         self._raft = driver.raft
         self._file_bytes = file_bytes
         self._connections = connections
+        self._clock = clock
+        self._began = clock.seconds()
         self._log = log
         self._behind: set[str] = set()
 
@@ -53,6 +58,7 @@ class Report:
     def status(self) -> Status:
         """All that is known; it costs some calls of the file system."""
         raft = self._raft
+        digests, driver = raft.digests, self._driver
         return Status(
             name=self._membership.name,
             address=self._membership.address,
@@ -64,8 +70,14 @@ class Report:
             applied=raft.applied_index,
             first=raft.log.base_index + 1,
             last=raft.log.last_index,
+            digest=digests.own(digests.last_index),
+            digest_index=digests.last_index,
             leader=raft.leader,
             peers=self._lags(),
+            uptime_seconds=round(self._clock.seconds() - self._began, 1),
+            writes=driver.writes,
+            write_p50_ms=milliseconds(driver.write_seconds(0.5)),
+            write_p99_ms=milliseconds(driver.write_seconds(0.99)),
             database_bytes=self._file_bytes(),
             connections=self._connections(),
             queue_depth=self._driver.queue_depth,

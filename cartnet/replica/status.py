@@ -30,8 +30,13 @@ class Status(msgspec.Struct, frozen=True):
 
     :ivar commit: the commit index, ``applied`` the last applied one; ``first`` and
         ``last`` are the log's.
+    :ivar digest: of its tables after ``digest_index``, the newest index of which it
+        has recorded one; None for none yet.
     :ivar leader: the name of the leader it knows.
     :ivar peers: where it leads, its followers.
+    :ivar uptime_seconds: since it has read its file.
+    :ivar writes: how many proposals it has answered since then, ``write_p50_ms`` and
+        ``write_p99_ms`` how long the last seconds' took; None where there were none.
     :ivar queue_depth: messages and proposals that wait in it.
     """
 
@@ -45,8 +50,14 @@ class Status(msgspec.Struct, frozen=True):
     applied: int = 0
     first: int = 0
     last: int = 0
+    digest: str | None = None
+    digest_index: int = 0
     leader: str | None = None
     peers: tuple[Lag, ...] = ()
+    uptime_seconds: float = 0.0
+    writes: int = 0
+    write_p50_ms: float | None = None
+    write_p99_ms: float | None = None
     database_bytes: int = 0
     connections: int = 0
     queue_depth: int = 0

@@ -123,6 +123,8 @@ class ReplicaCommands(AdminTests):
             "s1r0  127.0.0.1:5005  alive\n"
             "  role=leader term=3 leader=s1r0\n"
             "  log first=1 last=121 commit=120 applied=118\n"
+            "  digest=5e5e5e5e5e5e5e5e... after 64\n"
+            "  up 90 s, writes=12 p50=2.25 ms p99=8 ms\n"
             "  peer s1r1 match=119 lag=2\n"
             "  peer s1r2 match=119 lag=2\n"
             "  database=40960 bytes connections=7 queue=0\n",

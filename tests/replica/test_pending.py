@@ -43,6 +43,23 @@ class ProposalsTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(answered), "its own")
         self.assertEqual(len(self.proposals), 0)
 
+    def test_counted(self) -> None:
+        """Answered commands are counted, and how long each took from its asking."""
+        self.propose(7, term=2)
+        self.propose(8, term=2)
+        lost = self.propose(9, term=2)
+        self.clock.advance(0.02)
+
+        self.proposals.applied(7, 2, None)
+        self.proposals.applied(8, 2, None)
+        self.proposals.applied(9, 3, None)
+
+        self.assertEqual(self.code(lost), "unavailable")
+        self.assertEqual(self.proposals.answered, 2)
+        latencies = self.proposals.latencies
+        median = latencies.quantile(self.clock.seconds(), 0.5)
+        self.assertApproximates(median, 0.02, 0.001)
+
     def test_overwritten(self) -> None:
         """Only another term's entry at its index proves that it was not done."""
         answered = self.propose(7, term=2)

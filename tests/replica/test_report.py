@@ -33,6 +33,8 @@ class ReportTests(SynchronousTestCase):
         self.events: list[LogEvent] = []
         self.looks = 0
         nothing = cast("Any", None)
+        self.clock: Any = Clock()
+        self.driver = Driver(self.raft, nothing, self.clock, nothing, 3.0, 100)
         membership = Membership(
             cluster="c",
             group=Group("g", "shard", MEMBERS),
@@ -45,9 +47,10 @@ class ReportTests(SynchronousTestCase):
         )
         self.report = Report(
             membership,
-            Driver(self.raft, nothing, cast("Any", Clock()), nothing, 3.0, 100),
+            self.driver,
             self.file_bytes,
             lambda: 3,
+            self.clock,
             logger(self.events),
         )
 
@@ -94,6 +97,27 @@ class ReportTests(SynchronousTestCase):
             Heartbeat(status.name, status.term, status.role, status.leader),
         )
         self.assertEqual((status.database_bytes, status.connections), (4096, 3))
+
+    def test_pace_and_digest(self) -> None:
+        """A status tells how long it runs, its newest digest, and of its writes."""
+        self.clock.advance(90.04)
+        fresh = self.report.status()
+        self.assertEqual((fresh.digest, fresh.digest_index), (None, 0))
+        self.assertEqual((fresh.uptime_seconds, fresh.writes), (90.0, 0))
+        self.assertIsNone(fresh.write_p50_ms)
+
+        self.lead()
+        proposals = self.driver._proposals
+        proposals.add(msgspec.Raw(b'"x"'))
+        proposals.proposed(7, 1)
+        self.clock.advance(0.005)
+        proposals.applied(7, 1, None)
+        self.raft.digests.recorded(7, "d7")
+
+        status = self.report.status()
+        self.assertEqual((status.digest, status.digest_index), ("d7", 7))
+        self.assertEqual(status.writes, 1)
+        self.assertApproximates(status.write_p99_ms, 5, 0.2)
 
     def test_role_of_a_new_file(self) -> None:
         """A replica whose file does not count yet is a learner, whatever its Raft."""
