@@ -30,7 +30,7 @@ class Founding:
     From :meth:`led` to :meth:`deposed` each step is tried until it succeeds. Steps
     find out for themselves whether they are done already, by a former leader say.
 
-    :param then: steps that come after the group has its id.
+    :param before: steps that come before the group has its id, and calls are served.
     :param broken: told of a failure that must not be: the replica is to stop.
     """
 
@@ -41,14 +41,14 @@ class Founding:
         request_timeout: float,
         logger: Logger,
         broken: Callable[[Failure], None],
-        then: tuple[Callable[[], Awaitable[None]], ...] = (),
+        before: tuple[Callable[[], Awaitable[None]], ...] = (),
     ) -> None:
         self._log = log
         self._seams = seams
         self._request_timeout = request_timeout
         self._logger = logger
         self._broken = broken
-        self._steps = (self._found, *then)
+        self._steps = (*before, self._found)
         self._work: Deferred[None] | None = None
 
     def led(self) -> None:

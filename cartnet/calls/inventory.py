@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from twisted.logger import Logger
     from twisted.python.failure import Failure
 
+    from cartnet.calls.operator import FirstPassword
     from cartnet.calls.passwords import Passwords
     from cartnet.replica.ports import Caller, Log
     from cartnet.seams import Cursor, Seams
@@ -41,8 +42,7 @@ class InventoryCalls:
     """Answers the inventory's calls on one replica; any one is a source of its feed.
 
     :param operator_password: the configured one, or ``None`` to make one.
-    :param keep_operator_password: puts a made password where the operator finds it;
-        called on the one replica whose password became the operator's.
+    :param first_password: puts a made one where the operator finds it.
     :param broken: told of a failure that must not be: the replica is to stop.
     """
 
@@ -56,7 +56,7 @@ class InventoryCalls:
         broken: Callable[[Failure], None],
         *,
         operator_password: str | None,
-        keep_operator_password: Callable[[str], None],
+        first_password: FirstPassword,
     ) -> None:
         self._operator = OperatorAccount(
             log,
@@ -66,7 +66,7 @@ class InventoryCalls:
             logger,
             broken,
             password=operator_password,
-            keep=keep_operator_password,
+            first=first_password,
         )
         self._feed = Feed(log, seams.clock, request_timeout, logger, broken)
         self._founding = Founding(
@@ -75,7 +75,7 @@ class InventoryCalls:
             request_timeout,
             logger,
             broken,
-            then=(self._operator.make,),
+            before=(self._operator.make,),
         )
         self._answering = Answering(
             log,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 
@@ -23,27 +22,42 @@ if TYPE_CHECKING:
     from cartnet.replica.ports import Log
     from cartnet.seams import Cursor, Seams
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 PASSWORD_BYTES: Final = 15
 """Random bytes of a made password: 20 characters."""
 
 
-@dataclass(frozen=True)
-class _Proposed:
-    password: str
-    password_hash: str
+class FirstPassword(Protocol):
+    """Keeps a made password over crashes (:mod:`cartnet.calls.password_file`).
+
+    Its methods may wait for a disk, and raise :class:`OSError`.
+    """
+
+    def proposed(self) -> str | None:
+        """The one that this replica has made, and knows no more of."""
+
+    def propose(self, password: str) -> None:
+        """Keep it; it is about to be proposed."""
+
+    def keep(self) -> None:
+        """It has become the operator's: tell it."""
+
+    def drop(self) -> None:
+        """It has not, and never will."""
 
 
 class OperatorAccount:
     """Sees that there is an operator, and that whoever made the password tells it.
 
-    A password is proposed at most once at a time by one replica, and kept in memory
-    until the account is there: then the hash says whose it is, even where the answer
-    to the proposal was lost or another leader's came first.
+    A replica makes one password in its life, which is on its disk before it is
+    proposed, and stays there until there is an account: whether that has it then says
+    whose was applied, even where the answer was lost, another leader's came first, or
+    the replica had to be started again.
 
     :param password: the configured one, or ``None`` to make one.
-    :param keep: called with a made password that has become the operator's.
+    :param first: keeps the one that is made.
     """
 
     def __init__(
@@ -56,7 +70,7 @@ class OperatorAccount:
         broken: Callable[[Failure], None],
         *,
         password: str | None,
-        keep: Callable[[str], None],
+        first: FirstPassword,
     ) -> None:
         self._log = log
         self._seams = seams
@@ -65,25 +79,29 @@ class OperatorAccount:
         self._logger = logger
         self._broken = broken
         self._password = password
-        self._keep = keep
-        self._proposed: _Proposed | None = None
+        self._first = first
+        self._made: str | None = None
+        self._settled = password is not None
         self._looking: Deferred[None] | None = None
         self._stopped = False
 
     async def make(self) -> None:
-        """Propose a password unless there is an account; on the leader."""
+        """Propose a password unless there is an account; on the leader.
+
+        :raises Refused: that has to be tried again.
+        """
         account = await self._timely(self._log.read(_operator))
         if account is None:
-            if self._proposed is None:
-                self._proposed = await self._draw()
-            command = SetOperatorPassword(password_hash=self._proposed.password_hash)
+            password_hash = await self._timely(self._hashed(await self._new()))
+            command = SetOperatorPassword(password_hash=password_hash)
             await self._timely(self._log.propose(command))
             account = await self._timely(self._log.read(_operator))
-        self._conclude(account)
+        if account is not None:
+            await self._conclude(account)
 
     def applied(self) -> None:
         """See whether a proposal of this replica has come to something."""
-        if self._proposed is None or self._looking is not None or self._stopped:
+        if self._settled or self._looking is not None or self._stopped:
             return
         self._looking = Deferred.fromCoroutine(self._look())
         self._looking.addErrback(self._failed)
@@ -98,31 +116,65 @@ class OperatorAccount:
         if self._looking is not None:
             self._looking.cancel()
 
-    async def _draw(self) -> _Proposed:
-        password = self._password
+    async def _new(self) -> str:
+        """The password to propose, on disk if it was made here."""
+        if self._password is not None:
+            return self._password
+        password = await self._of_mine()
         if password is None:
             drawn = self._seams.token_bytes(PASSWORD_BYTES)
-            password = base64.urlsafe_b64encode(drawn).decode()
-        hashing = Deferred.fromCoroutine(self._passwords.hash(password))
-        return _Proposed(password, await self._timely(hashing))
+            password = self._made = base64.urlsafe_b64encode(drawn).decode()
+        self._settled = False
+        await self._on_disk(self._first.propose, password)
+        return password
+
+    async def _of_mine(self) -> str | None:
+        """The password that this replica made, perhaps before it was started again."""
+        if self._made is None:
+            self._made = await self._on_disk(self._first.proposed)
+        return self._made
 
     async def _look(self) -> None:
         try:
+            if await self._of_mine() is None:
+                # There is nothing to tell, unless it leads and makes one.
+                self._settled = True
+                return
             account = await self._timely(self._log.read(_operator, stale=True))
+            if account is not None:
+                await self._conclude(account)
         except Refused as refused:
             # The next entry brings another look.
             self._logger.info(
-                "cannot see the operator's account: {message}", message=refused.message
+                "cannot see to the operator's password: {message}",
+                message=refused.message,
             )
-        else:
-            self._conclude(account)
 
-    def _conclude(self, account: Account | None) -> None:
-        if account is None or self._proposed is None:
+    async def _conclude(self, account: Account) -> None:
+        """There is an account: tell the password that was made here, if it is that."""
+        if self._settled:
             return
-        proposed, self._proposed = self._proposed, None
-        if account.password_hash == proposed.password_hash and self._password is None:
-            self._keep(proposed.password)
+        password = await self._of_mine()
+        if password is not None:
+            verifying = self._passwords.verify(account.password_hash, password)
+            if await self._timely(Deferred.fromCoroutine(verifying)):
+                await self._on_disk(self._first.keep)
+            else:
+                await self._on_disk(self._first.drop)
+        self._made = None
+        self._settled = True
+
+    def _hashed(self, password: str) -> Deferred[str]:
+        return Deferred.fromCoroutine(self._passwords.hash(password))
+
+    async def _on_disk(self, do: Callable[P, T], *args: P.args, **kw: P.kwargs) -> T:
+        try:
+            done: T = await self._timely(self._seams.in_thread(do, *args, **kw))
+        except OSError as error:
+            raise Refused(
+                "unavailable", f"the operator's password cannot be kept: {error}"
+            ) from error
+        return done
 
     def _looked(self, _: None) -> None:
         self._looking = None

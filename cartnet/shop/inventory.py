@@ -79,6 +79,10 @@ class InventoryMachine:
                 if group.found(cursor, command.group_id):
                     catalogue.reset(cursor, index)
                 return Nothing()
+            case SetOperatorPassword():
+                return accounts.set_operator_password(
+                    cursor, now, command.password_hash, replace=command.replace
+                )
             case _ if group.group_id(cursor) is None:
                 # What it is to hold at first is not there yet: nothing could be taken.
                 return group.FORMING
@@ -88,10 +92,6 @@ class InventoryMachine:
                 return _do_once(cursor, index, now, command)
             case SetStock():
                 return _set_stock(cursor, index, command)
-            case SetOperatorPassword():
-                return accounts.set_operator_password(
-                    cursor, now, command.password_hash, replace=command.replace
-                )
             case OpenSession():
                 return accounts.open_session(cursor, index, now, command)
             case CloseSession():

@@ -44,6 +44,34 @@ REPLICA = From(trusted=True)
 STRANGER = From(trusted=False)
 
 
+class FirstPasswords:
+    """What one replica has on its disk of the operator's first password.
+
+    :ivar refused: what its disk raises, if anything.
+    """
+
+    def __init__(self, told: list[str]) -> None:
+        self.refused: OSError | None = None
+        self._told = told
+        self._proposed: str | None = None
+
+    def proposed(self) -> str | None:
+        return self._proposed
+
+    def propose(self, password: str) -> None:
+        if self.refused is not None:
+            raise self.refused
+        self._proposed = password
+
+    def keep(self) -> None:
+        assert self._proposed is not None
+        self._told.append(self._proposed)
+        self._proposed = None
+
+    def drop(self) -> None:
+        self._proposed = None
+
+
 class Shop:
     """Three replicas of a shard, three of the inventory; the first of each leads."""
 
@@ -58,33 +86,51 @@ class Shop:
         self.takes_lost = False
         self.calls: dict[str, Calls] = {}
         self._ids = itertools.count()
-        seams = memory_seams(self.clock, counting_bytes())
-        passwords = Passwords(self.hasher, seams.in_thread, seams.token_bytes)
-        for name, log in self.shard.members.items():
-            shard = ShardCalls(
+        self._operator_password = operator_password
+        self._seams = memory_seams(self.clock, counting_bytes())
+        self._passwords = Passwords(
+            self.hasher, self._seams.in_thread, self._seams.token_bytes
+        )
+        self.first_passwords = {
+            name: FirstPasswords(self.operator_passwords)
+            for name in self.inventory.members
+        }
+        for name in (*self.shard.members, *self.inventory.members):
+            self._begin(name)
+
+    def _begin(self, name: str) -> None:
+        """Have a replica answer calls."""
+        calls: Calls
+        if name in self.shard.members:
+            log = self.shard.members[name]
+            calls = ShardCalls(
                 log,
-                seams,
+                self._seams,
                 self,
-                passwords,
+                self._passwords,
                 REQUEST_TIMEOUT,
                 quiet(),
                 self.broken.append,
             )
-            self.calls[name] = shard
-            log.calls.append(shard)
-        for name, log in self.inventory.members.items():
-            inventory = InventoryCalls(
+        else:
+            log = self.inventory.members[name]
+            calls = InventoryCalls(
                 log,
-                seams,
-                passwords,
+                self._seams,
+                self._passwords,
                 REQUEST_TIMEOUT,
                 quiet(),
                 self.broken.append,
-                operator_password=operator_password,
-                keep_operator_password=self.operator_passwords.append,
+                operator_password=self._operator_password,
+                first_password=self.first_passwords[name],
             )
-            self.calls[name] = inventory
-            log.calls.append(inventory)
+        self.calls[name] = calls
+        log.calls[:] = [calls]
+
+    def restart(self, name: str) -> None:
+        """Forget what a replica has in memory."""
+        self.calls[name].stop()
+        self._begin(name)
 
     def open(self) -> Shop:
         """Let both groups have a leader."""

@@ -282,6 +282,82 @@ class FormingTests(InventoryTestCase):
         credentials = {"username": "operator", "password": password}
         self.ok("login", credentials, to="it1")
 
+    def test_crash_before_the_answer(self) -> None:
+        """A password that was applied when its replica had died is told by its next
+        incarnation, whoever leads then."""
+        self.shop.inventory.holds = True
+        self.shop.inventory.elect("it0")
+        dead = self.shop.inventory.members["it0"]
+        dead.lagging = True
+        self.shop.inventory.commit()
+        self.assertEqual(self.shop.operator_passwords, [])
+        self.shop.inventory.holds = False
+        self.shop.inventory.leader = None
+        self.shop.inventory.elect("it1")
+
+        self.shop.restart("it0")
+        dead.catch_up()
+
+        [password] = self.shop.operator_passwords
+        credentials = {"username": "operator", "password": password}
+        self.ok("login", credentials, to="it1")
+
+    def test_crash_before_the_proposal(self) -> None:
+        """A password that another replica's came before is never told."""
+        self.shop.inventory.holds = True
+        self.shop.inventory.elect("it0")
+        self.shop.inventory.lose()
+        self.shop.restart("it0")
+        self.shop.inventory.holds = False
+        self.shop.inventory.leader = None
+
+        self.shop.inventory.elect("it1")
+        self.shop.inventory.elect("it0")
+
+        self.assertEqual(len(self.shop.operator_passwords), 1)
+        self.assertIsNone(self.shop.first_passwords["it0"].proposed())
+
+    def test_crash_of_the_first_leader(self) -> None:
+        """A replica that leads again after a crash proposes the password it made."""
+        self.shop.inventory.holds = True
+        self.shop.inventory.elect("it0")
+        made = self.shop.first_passwords["it0"].proposed()
+        self.shop.inventory.lose()
+        self.shop.restart("it0")
+        self.shop.inventory.holds = False
+        self.shop.inventory.leader = None
+
+        self.shop.inventory.elect("it0")
+
+        self.assertEqual(self.shop.operator_passwords, [made])
+
+    def test_not_served_before(self) -> None:
+        """Once the inventory is served its operator's password has been told."""
+        self.shop.inventory.holds = True
+        self.shop.inventory.elect("it0")
+        refused = self.refused("get_inventory")
+        self.assertEqual(refused.code, "unavailable")
+        self.assertEqual(self.shop.operator_passwords, [])
+
+        self.shop.inventory.commit()
+
+        self.assertEqual(len(self.shop.operator_passwords), 1)
+        self.assertEqual(self.refused("get_inventory").code, "unavailable")
+        self.shop.inventory.commit()
+        self.ok("get_inventory")
+
+    def test_a_disk_that_refuses(self) -> None:
+        """What cannot be written down is not proposed; it is tried again."""
+        first = self.shop.first_passwords["it0"]
+        first.refused = OSError(28, "No space left on device")
+        self.shop.open()
+        self.assertEqual(self.shop.inventory.entries, [b"null"])
+
+        first.refused = None
+        self.shop.clock.advance(DUTY_RETRY_SECONDS_MAX)
+
+        self.assertEqual(len(self.shop.operator_passwords), 1)
+
     def test_configured(self) -> None:
         """A configured password is taken, and told to nobody."""
         self.shop = Shop(PASSWORD).open()

@@ -35,6 +35,7 @@ class StoryTests(SynchronousTestCase):
         with running(Path(self.mktemp())) as cluster:
             cluster.start_all()
             cluster.wait_until_says("all", "serving")
+            self.assertTrue((cluster.folder / "db" / "operator-password").exists())
             balancer = cluster.balancers[0].replace(":", " ")
             password = cluster.operator_password()
             cluster.stop()
