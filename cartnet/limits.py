@@ -266,6 +266,47 @@ ADMIN_FAILURE_SECONDS: Final = 10.0
 ADMIN_FAILURE_HOSTS_MAX: Final = 1_000
 """Hosts whose wrong passwords are remembered; the oldest are forgotten first."""
 
+# --- The console's calls and WebSockets ----------------------------------------------
+
+OPERATOR_CONFIRM_SECONDS_MAX: Final = 1.0
+"""A known operator's session that the inventory has not confirmed by then passes."""
+
+OPERATOR_TRUSTED_SECONDS: Final = 3600.0
+"""So long after it was confirmed a session passes without the inventory's word."""
+
+OPERATOR_SESSIONS_MAX: Final = 1_000
+"""Sessions remembered as the operator's; the longest unconfirmed are forgotten."""
+
+WEBSOCKET_FRAME_BYTES_MAX: Final = 64 * 1024
+"""A larger message closes its WebSocket (1009); larger answers leave in pieces."""
+
+REQUESTS_PER_WEBSOCKET_MAX: Final = 32
+"""More in flight on one WebSocket are ``overloaded``."""
+
+REQUESTS_OF_WEBSOCKETS_MAX: Final = 4_096
+"""More in flight on all WebSockets of a console are ``overloaded``."""
+
+WATCHES_PER_WEBSOCKET_MAX: Final = 32
+"""More live on one WebSocket are ``overloaded``."""
+
+WEBSOCKETS_MAX: Final = 1_000
+"""More are refused with 503."""
+
+WEBSOCKETS_PER_ADDRESS_MAX: Final = 256
+"""More from one peer address are refused with 429; loopback is spared."""
+
+WEBSOCKETS_PER_SESSION_MAX: Final = 5
+"""More with one session's cookie are refused with 429."""
+
+WEBSOCKET_UNREAD_BYTES_MAX: Final = 4 * 1024 * 1024
+WEBSOCKETS_UNREAD_BYTES_MAX: Final = 64 * 1024 * 1024
+"""One WebSocket, or all of a console together, that let more pile up unread: whoever
+does not read its answers is cut off."""
+
+WEBSOCKET_PING_SECONDS: Final = 20.0
+WEBSOCKET_PONG_SECONDS_MAX: Final = 20.0
+"""How often a WebSocket is asked for a sign of life, and by when it is cut off."""
+
 # --- Tools ---------------------------------------------------------------------------
 
 IMPORT_WINDOW_ITEMS: Final = 8
@@ -313,6 +354,9 @@ WATCHES_PER_CONNECTION_MAX: Final = 32
 FEED_SECONDS_MIN: Final = 0.02
 """A source's pause between two looks; changes that come meanwhile are merged."""
 
+FEED_RETRY_SECONDS: Final = 1.0
+"""A source that may not read its tables tries again after so long."""
+
 FEED_REVISIONS_AT_ONCE_MAX: Final = 64
 """Watchers' different revisions that are looked up at once; the rest come next."""
 
@@ -349,6 +393,12 @@ LOG_MESSAGE_CHARACTERS_MAX: Final = 8_192
 
 LOG_TRACEBACK_CHARACTERS_MAX: Final = 32_768
 """Of a longer traceback the log file has the end."""
+
+LOG_LINES_MAX: Final = 1_000
+LOG_LINES_DEFAULT: Final = 200
+LOG_TAIL_BYTES_MAX: Final = 256 * 1024
+"""Lines that are shown of a log file's end, and the bytes that are looked at for
+them: of longer lines there are fewer."""
 
 LOG_FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 LOG_FILES_KEPT: Final = 3
@@ -403,3 +453,4 @@ assert ANSWER_GRACE_SECONDS + 2 * SWEEP_SECONDS < 1
 assert FEED_SILENCE_SECONDS_MAX > 5
 assert ANSWER_GRACE_SECONDS < ANSWER_BACKSTOP_SECONDS
 assert ANSWER_BACKSTOP_SECONDS + LISTENER_SWEEP_SECONDS < 1
+assert WEBSOCKET_UNREAD_BYTES_MAX > LINE_BYTES_MAX

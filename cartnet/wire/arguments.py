@@ -17,17 +17,21 @@ from cartnet.errors import Refused
 from cartnet.limits import (
     CART_LINES_MAX,
     ITEM_NAME_BYTES_MAX,
+    LOG_LINES_DEFAULT,
     ORDERS_PER_PAGE_DEFAULT,
 )
 from cartnet.shop.commands import TakeLine
 from cartnet.wire.exact import NotJson, read_exactly
 from cartnet.wire.forms import (
     OPERATOR,
+    ControlCommand,
     Flag,
     GroupId,
+    GroupName,
     Index,
     ItemId,
     ItemName,
+    LogLines,
     OrderId,
     OrdersLimit,
     Password,
@@ -49,6 +53,7 @@ from cartnet.wire.shown import shown
 
 __all__ = [
     "CALLS",
+    "CONSOLE_CALLS",
     "OPERATOR",
     "READS",
     "TRUSTED_CALLS",
@@ -204,11 +209,33 @@ class Supervise(Arguments, frozen=True, forbid_unknown_fields=True):
     """A command for the supervisor of the process that runs this replica.
 
     :ivar target: who is to lead, for ``transfer``.
+    :ivar lines: how many of the last lines of its log, for ``log``.
     """
 
     command: Word
     replica: ReplicaName | None = None
     target: ReplicaName | None = None
+    lines: LogLines = LOG_LINES_DEFAULT
+
+
+# --- At the console only -------------------------------------------------------------
+
+
+class ControlReplica(Arguments, frozen=True, forbid_unknown_fields=True):
+    replica: ReplicaName
+    command: ControlCommand
+
+
+class Transfer(Arguments, frozen=True, forbid_unknown_fields=True):
+    """Have ``to`` lead its group."""
+
+    group: GroupName
+    to: ReplicaName
+
+
+class GetLog(Arguments, frozen=True, forbid_unknown_fields=True):
+    replica: ReplicaName
+    lines: LogLines = LOG_LINES_DEFAULT
 
 
 CALLS: Final[Mapping[str, type[Arguments]]] = {
@@ -246,6 +273,16 @@ TRUSTED_CALLS: Final[Mapping[str, type[Arguments]]] = {
 }
 """The calls that need a proven hello."""
 
+CONSOLE_CALLS: Final[Mapping[str, type[Arguments]]] = {
+    "watch_cart": Nothing,
+    "watch_cluster": Nothing,
+    "get_cluster": Nothing,
+    "control_replica": ControlReplica,
+    "transfer": Transfer,
+    "get_log": GetLog,
+}
+"""What the console answers besides the calls of :data:`CALLS`."""
+
 READS: Final = frozenset(
     {
         "whoami",
@@ -263,14 +300,17 @@ _TRUSTED_FIELDS: Final = frozenset({"unknown_item"})
 _SECRET_FIELDS: Final = frozenset({"password"})
 
 
-def decode_arguments(call: str, raw: msgspec.Raw, *, trusted: bool) -> Arguments:
+def decode_arguments(
+    call: str, raw: msgspec.Raw, *, trusted: bool, console: bool = False
+) -> Arguments:
     """Check a call's arguments.
 
     :param trusted: whether the caller proved the cluster's secret.
+    :param console: whether it is the console that was called.
     :raises Refused: ``bad_request``, with a sentence that names the argument, what was
         wrong and what would be right; ``forbidden`` for a replica's call.
     """
-    spec = _SPECS.get(call)
+    spec = (_CONSOLE_SPECS.get(call) if console else None) or _SPECS.get(call)
     if spec is None:
         raise Refused("bad_request", f"there is no call {shown(call)}")
     if spec.trusted and not trusted:
@@ -390,4 +430,7 @@ _SPECS: Final = {
     call: _Spec(call, struct, trusted)
     for trusted, calls in ((False, CALLS), (True, TRUSTED_CALLS))
     for call, struct in calls.items()
+}
+_CONSOLE_SPECS: Final = {
+    call: _Spec(call, struct, trusted=False) for call, struct in CONSOLE_CALLS.items()
 }

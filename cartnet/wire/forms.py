@@ -7,7 +7,7 @@ A ``description`` ends the sentence "NAME must be ..."; bounds are those of
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,7 @@ from cartnet.limits import (
     ITEM_NAME_BYTES_MAX,
     ITEM_NAME_CHARACTERS_MAX,
     KEY_CHARACTERS_MAX,
+    LOG_LINES_MAX,
     ORDER_ID_CHARACTERS_MAX,
     ORDERS_PER_PAGE_MAX,
     PASSWORD_CHARACTERS_MAX,
@@ -134,6 +135,20 @@ GroupId = Annotated[
 ReplicaName = Annotated[
     str,
     Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z", description="the name of a replica"),
+]
+GroupName = Annotated[
+    str,
+    Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z", description="the name of a group"),
+]
+ControlCommand = Annotated[
+    Literal["kill", "start", "restart", "pause", "resume", "isolate", "heal"],
+    Meta(
+        description="one of kill, start, restart, pause, resume, isolate and heal",
+    ),
+]
+LogLines = Annotated[
+    int,
+    Meta(ge=1, le=LOG_LINES_MAX, description=f"an integer from 1 to {LOG_LINES_MAX}"),
 ]
 Word = Annotated[
     str, Meta(pattern=r"\A[a-z_-]{1,32}\Z", description="the name of a command")

@@ -1,0 +1,28 @@
+"""What a browser sends along by itself: the page's origin, and the session's cookie."""
+
+from __future__ import annotations
+
+from typing import Final
+
+COOKIE: Final = "cartnet_session"
+SECURE_COOKIE: Final = "__Host-cartnet_session"
+
+
+def cookie_name(*, secure: bool) -> str:
+    """The name of the session's cookie; ``secure``: over TLS."""
+    return SECURE_COOKIE if secure else COOKIE
+
+
+def is_foreign(origin: str | None, host: str | None, *, secure: bool) -> bool:
+    """Say whether a request comes from another site's page.
+
+    Programs send no origin, and may come. ``null`` is nobody's own.
+
+    :param origin: the ``Origin`` header, if any.
+    :param host: the ``Host`` header, which browsers do not let a page choose.
+    """
+    if origin is None:
+        return False
+    scheme, port = ("https", ":443") if secure else ("http", ":80")
+    own = f"{scheme}://{(host or '').lower()}"
+    return not host or origin.lower().removesuffix(port) != own.removesuffix(port)
