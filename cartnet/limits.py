@@ -321,6 +321,33 @@ IMPORT_ERRORS_SHOWN_MAX: Final = 20
 CHECK_FINDINGS_SHOWN_MAX: Final = 20
 """Findings about one guarantee that a check names; of more it gives the number."""
 
+# --- HTTP ----------------------------------------------------------------------------
+
+HTTP_BODY_BYTES_MAX: Final = 64 * 1024
+"""A larger request body is ``too_large``."""
+
+HTTP_LINE_BYTES_MAX: Final = 8 * 1024
+HTTP_HEAD_BYTES_MAX: Final = 16 * 1024
+HTTP_HEADERS_MAX: Final = 100
+"""A longer request line (the URL) or header, more of them in bytes or in number: the
+request is ``bad_request``, and its connection ends."""
+
+HTTP_REQUEST_SECONDS_MAX: Final = 30.0
+"""A request that takes longer to arrive is dropped, with its connection."""
+
+HTTP_IDLE_SECONDS_MAX: Final = 60.0
+"""A connection without a request for longer is closed."""
+
+HTTP_LINGER_SECONDS_MAX: Final = 2.0
+"""What is still sent after a request was refused unread is thrown away for so long, so
+that its sender gets to read the answer."""
+
+HTTP_RETRY_AFTER_SECONDS: Final = 1
+"""``Retry-After`` where the error itself names no time."""
+
+OLD_SESSION_SECONDS_MAX: Final = 0.5
+"""A login waits no longer for the session it replaces to end."""
+
 # --- Checkouts -----------------------------------------------------------------------
 
 SETTLEMENTS_AT_ONCE_MAX: Final = 256
