@@ -70,6 +70,7 @@ def make_service(plan: Plan, reactor: Any) -> IService:
         ) from None
     seams = outside(reactor)
     log = Logger("cartnet.process", observer=logs.process)
+    read_log = partial(seams.in_thread, logs.tail)
     supervisor: InProcess | ChildProcesses
     if plan.processes:
         supervisor = ChildProcesses(
@@ -78,6 +79,7 @@ def make_service(plan: Plan, reactor: Any) -> IService:
             configuration.topology,
             plan.replicas,
             lambda name: command(name, plan.options(name)),
+            read_log,
             log,
         )
     else:
@@ -90,6 +92,7 @@ def make_service(plan: Plan, reactor: Any) -> IService:
             configuration.topology,
             plan.replicas,
             replicas.make,
+            read_log,
             log,
             emptied=lambda: process.emptied(),
             chaos=configuration.chaos,
@@ -216,7 +219,11 @@ class Replicas:
         """Do what another process asks of this one, through the port of ``via``."""
         return Deferred.fromCoroutine(
             self.supervisor.call(
-                asked.command, asked.replica or via, via=via, target=asked.target
+                asked.command,
+                asked.replica or via,
+                via=via,
+                target=asked.target,
+                lines=asked.lines,
             )
         )
 

@@ -6,7 +6,26 @@ import fcntl
 import os
 from pathlib import Path
 
-from cartnet.limits import LOG_FILE_BYTES_MAX, LOG_FILES_KEPT
+from cartnet.limits import LOG_FILE_BYTES_MAX, LOG_FILES_KEPT, LOG_TAIL_BYTES_MAX
+
+
+def tail(path: Path, lines_max: int) -> list[str]:
+    """Read a log file's last lines, the oldest first, without their ends.
+
+    There are fewer where they have more than ``LOG_TAIL_BYTES_MAX`` bytes together.
+
+    :raises OSError: if it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        start = max(0, size - LOG_TAIL_BYTES_MAX)
+        file.seek(start)
+        lines = file.read(LOG_TAIL_BYTES_MAX).decode("utf-8", "replace").split("\n")
+    if start > 0:
+        del lines[0]  # The end of a line.
+    if lines and not lines[-1]:
+        del lines[-1]
+    return lines[-lines_max:]
 
 
 class LogFile:

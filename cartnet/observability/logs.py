@@ -30,8 +30,9 @@ from twisted.python.components import Componentized
 from typing_extensions import override
 from zope.interface import implementer
 
+from cartnet.errors import Refused
 from cartnet.limits import LOG_MESSAGE_CHARACTERS_MAX, LOG_TRACEBACK_CHARACTERS_MAX
-from cartnet.observability.log_file import LogFile
+from cartnet.observability.log_file import LogFile, tail
 
 PROCESS: Final = "cartnet"
 
@@ -144,6 +145,21 @@ class Logs:
             both({**event, "cartnet_replica": name, "cartnet_term": term()})
 
         return Logger(namespace=f"cartnet.{name}", observer=observe)
+
+    def tail(self, name: str, lines_max: int) -> list[str]:
+        """Read the end of a replica's file; it has none before its first start.
+
+        :param name: one of the topology's, never what a client sent.
+        :raises Refused: ``unavailable`` if it cannot be read.
+        """
+        try:
+            return tail(self._folder / f"{name}.log", lines_max)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise Refused(
+                "unavailable", f"the log of {name} cannot be read: {error.strerror}"
+            ) from None
 
     def close(self) -> None:
         """Close every file; nothing may be logged after."""

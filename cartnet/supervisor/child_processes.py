@@ -21,7 +21,7 @@ from cartnet.limits import (
     STOP_SECONDS_MAX,
 )
 from cartnet.replica.status import Status, not_alive
-from cartnet.supervisor.hosting import observe, require_hosted
+from cartnet.supervisor.hosting import ReadLog, observe, require_hosted
 from cartnet.supervisor.lifeline import STARTED, STARTED_FD, SUPERVISED
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ class ChildProcesses:
         topology: Topology,
         names: Sequence[str],
         command: Callable[[str], Sequence[str]],
+        read_log: ReadLog,
         log: Logger,
     ) -> None:
         """Run ``names``, all of them dead at first.
@@ -144,6 +145,7 @@ class ChildProcesses:
         self._processes = processes
         self._topology = topology
         self._command = command
+        self._read_log = read_log
         self._log = log
         self._stopping = False
         self._places = {name: _Place(None, succeed(None)) for name in names}
@@ -242,6 +244,10 @@ class ChildProcesses:
     def transfer(self, name: str, target: str) -> bool:
         self._require_alive(name)
         return False
+
+    def log(self, name: str, lines: int) -> Deferred[list[str]]:
+        require_hosted(name, self.names)
+        return self._read_log(name, lines)
 
     def _require_alive(self, name: str) -> None:
         require_hosted(name, self.names)

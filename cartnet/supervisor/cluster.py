@@ -59,6 +59,10 @@ class GroupCalls(Port):
         """Close its connections; nothing is asked after."""
 
 
+class _Lines(msgspec.Struct):
+    lines: list[str]
+
+
 class Knock(Protocol):
     """A connection that only finds out whether anybody listens."""
 
@@ -189,6 +193,23 @@ class Cluster:
         except msgspec.MsgspecError:
             raise Refused("timeout", f"{via} answered what is no status") from None
 
+    async def log(self, name: str, lines: int) -> list[str]:
+        """Read the last lines of a replica's log, by the process that runs it.
+
+        :raises Refused: ``not_found``, ``unavailable`` if no such process answers.
+        """
+        self._require(name)
+        if name in self.here:
+            return await self._supervisor.log(name, lines)
+        lives = await self._answer(name) is not None
+        via = name if lives else await self._host_of(name)
+        if via is None:
+            raise Refused("unavailable", f"no process that runs {name} answers")
+        answer = await self._supervise(
+            via, "log", name, SUPERVISE_SECONDS_MAX, {"lines": lines}
+        )
+        return msgspec.json.decode(answer, type=_Lines).lines
+
     # --- What is done to them --------------------------------------------------------
 
     async def kill(self, name: str) -> None:
@@ -291,7 +312,7 @@ class Cluster:
         if leader == target:
             raise Refused("conflict", f"{target} leads {group_name} already")
         if leader not in self.here or not self._supervisor.transfer(leader, target):
-            await self._directly("transfer", leader, target)
+            await self._directly("transfer", leader, {"target": target})
         await self._until_leads(group_name, target)
 
     async def _until_leads(self, group: str, target: str) -> None:
@@ -303,12 +324,12 @@ class Cluster:
             await deferLater(self._clock, TRANSFER_POLL_SECONDS)
 
     async def _directly(
-        self, command: str, name: str, target: str | None = None
+        self, command: str, name: str, more: dict[str, Any] | None = None
     ) -> None:
         """Have the process of ``name`` do something, by that replica's own port."""
         if await self._answer(name) is None:
             raise await self._unanswered(name, "dead")
-        await self._supervise(name, command, name, SUPERVISE_SECONDS_MAX, target)
+        await self._supervise(name, command, name, SUPERVISE_SECONDS_MAX, more)
 
     async def _host_of(self, name: str) -> str | None:
         """Find a living replica of another name in the process that runs ``name``."""
@@ -360,12 +381,10 @@ class Cluster:
         command: str,
         name: str,
         seconds: float,
-        target: str | None = None,
+        more: dict[str, Any] | None = None,
     ) -> msgspec.Raw:
         group = self._doors[self.topology.group_of(via).name]
-        arguments = {"command": command, "replica": name}
-        if target is not None:
-            arguments["target"] = target
+        arguments = {"command": command, "replica": name, **(more or {})}
         asked = Deferred.fromCoroutine(
             group.call_member(via, "supervise", arguments, timeout=seconds)
         )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
 
 from cartnet.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from twisted.python.failure import Failure
 
     from cartnet.replica.gate import Fault, Gate
     from cartnet.replica.status import Status
 
 T = TypeVar("T")
+
+ReadLog: TypeAlias = Callable[[str, int], Deferred[list[str]]]
+"""Reads, off the reactor, so many of the last lines of a replica's log, at most."""
 
 
 class HostedReplica(Protocol):
@@ -98,6 +100,9 @@ class Supervisor(Protocol):
 
     def transfer(self, name: str, target: str) -> bool:
         """Have a leader begin to hand over to ``target``; False as for a fault."""
+
+    def log(self, name: str, lines: int) -> Deferred[list[str]]:
+        """Read the last lines of a replica's log, whether it lives or not."""
 
     def stop(self) -> Deferred[None]:
         """Stop all replicas in order, and start none from now on."""

@@ -11,10 +11,20 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.python.failure import Failure
 
 from cartnet.errors import Refused
-from cartnet.limits import DRAIN_SECONDS_MAX, STOP_SECONDS_MAX, SUPERVISE_REPLY_SECONDS
+from cartnet.limits import (
+    DRAIN_SECONDS_MAX,
+    LOG_LINES_DEFAULT,
+    STOP_SECONDS_MAX,
+    SUPERVISE_REPLY_SECONDS,
+)
 from cartnet.replica.gate import FAULTS, Fault, require_chaos
 from cartnet.replica.status import Status, not_alive
-from cartnet.supervisor.hosting import HostedReplica, observe, require_hosted
+from cartnet.supervisor.hosting import (
+    HostedReplica,
+    ReadLog,
+    observe,
+    require_hosted,
+)
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -54,6 +64,7 @@ class InProcess:
         topology: Topology,
         names: Sequence[str],
         make: Callable[[str], HostedReplica],
+        read_log: ReadLog,
         log: Logger,
         emptied: Callable[[], None] | None = None,
         *,
@@ -69,6 +80,7 @@ class InProcess:
         self._clock = clock
         self._topology = topology
         self._make = make
+        self._read_log = read_log
         self._log = log
         self._emptied = emptied
         self._chaos = chaos
@@ -224,6 +236,10 @@ class InProcess:
         replica.transfer(target)
         return True
 
+    def log(self, name: str, lines: int) -> Deferred[list[str]]:
+        require_hosted(name, self.names)
+        return self._read_log(name, lines)
+
     def _living(self, name: str) -> HostedReplica:
         require_hosted(name, self.names)
         replica = self._places[name].replica
@@ -239,6 +255,7 @@ class InProcess:
         replica: str | None,
         via: str | None = None,
         target: str | None = None,
+        lines: int = LOG_LINES_DEFAULT,
     ) -> object:
         """Do what another process asks through a replica port (``supervise``).
 
@@ -253,6 +270,8 @@ class InProcess:
         match command:
             case "status":
                 return self.status(replica)
+            case "log":
+                return {"lines": await self.log(replica, lines)}
             case "start":
                 await self.start(replica)
             case "kill" if via == replica:

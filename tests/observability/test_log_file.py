@@ -7,8 +7,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.limits import LOG_FILES_KEPT
-from cartnet.observability.log_file import LogFile
+from cartnet.limits import LOG_FILES_KEPT, LOG_TAIL_BYTES_MAX
+from cartnet.observability.log_file import LogFile, tail
 
 
 class LogFileTests(SynchronousTestCase):
@@ -81,3 +81,18 @@ class LogFileTests(SynchronousTestCase):
         self.assertEqual(
             self.path.read_text(), "... 2 events before this one were lost\nd\n"
         )
+
+    def test_tail(self) -> None:
+        """The end is read: whole lines, so many, of bounded size together."""
+        file = self.open(bytes_max=2 * LOG_TAIL_BYTES_MAX)
+        self.assertEqual(tail(self.path, 3), [])
+        file.write("one\ntwo\n")
+        self.assertEqual(tail(self.path, 3), ["one", "two"])
+
+        for number in range(LOG_TAIL_BYTES_MAX // 100):
+            file.write(f"{number:0199}\n")
+
+        lines = tail(self.path, 1_000_000)
+        self.assertEqual(len(lines), LOG_TAIL_BYTES_MAX // 200)
+        self.assertEqual({len(line) for line in lines}, {199})
+        self.assertEqual(tail(self.path, 2), lines[-2:])

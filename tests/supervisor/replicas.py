@@ -136,6 +136,9 @@ class World:
         replica = self.replicas[name] = SmallReplica(self, name)
         return replica
 
+    def read_log(self, name: str, lines: int) -> Deferred[list[str]]:
+        return succeed([f"{name} says {line}" for line in range(10)][-lines:])
+
     def ended(self, name: str) -> Deferred[None]:
         return self.ending.get(name, succeed(None))
 
@@ -153,6 +156,7 @@ class Process:
             world.topology,
             names,
             world.make,
+            world.read_log,
             Logger(),
             self._emptied,
             chaos=chaos,
@@ -193,8 +197,9 @@ class Ports:
         if process.hangs:
             await Deferred()
         self.asked.append((name, args["command"]))
+        rest = {key: args[key] for key in args.keys() & {"target", "lines"}}
         answer = await process.supervisor.call(
-            args["command"], args["replica"], via=name, target=args.get("target")
+            args["command"], args["replica"], via=name, **rest
         )
         return msgspec.Raw(msgspec.json.encode(answer))
 

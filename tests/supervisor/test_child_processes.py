@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -49,6 +49,7 @@ class ChildProcessesTests(TestCase):
             topology(),
             ("s1r0", "s1r1"),
             lambda name: [sys.executable, "-c", self.programs[name]],
+            lambda name, lines: succeed([f"the end of {name}'s log"][:lines]),
             Logger(),
         )
         self.addCleanup(self.children.stop)
@@ -94,6 +95,12 @@ class ChildProcessesTests(TestCase):
         )
         for act in (self.children.kill, self.children.start, self.children.restart):
             self.assertEqual((await refused(act("it0")))[0], "not_found")
+
+    async def test_log(self) -> None:
+        """A child's log can be read though it is dead; a stranger's cannot."""
+        self.assertEqual(await self.children.log("s1r0", 5), ["the end of s1r0's log"])
+        with self.assertRaises(Refused):
+            await self.children.log("../s1r0", 5)
 
     async def test_kill_while_starting(self) -> None:
         """A child can be killed before it has started."""

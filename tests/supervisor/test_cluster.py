@@ -149,6 +149,25 @@ class ClusterTests(SynchronousTestCase):
             self.refused(self.cluster.start("it0")), ("conflict", "it0 is alive")
         )
 
+    def test_logs(self) -> None:
+        """A replica's log comes from its process, if that answers at all."""
+        read = self.cluster.log
+        self.assertEqual(self.done(read("lb0", 1)), ["lb0 says 9"])
+        self.assertEqual(self.done(read("it0", 2)), ["it0 says 8", "it0 says 9"])
+        self.done(self.there.supervisor.kill("s1r1"))
+        self.assertEqual(self.done(read("s1r1", 1)), ["s1r1 says 9"])
+
+        self.done(self.alone.supervisor.kill("it0"))
+
+        self.assertEqual(
+            self.refused(read("it0", 1)),
+            ("unavailable", "no process that runs it0 answers"),
+        )
+        self.assertEqual(
+            self.refused(read("../it0", 1)),
+            ("not_found", "no replica is called ../it0"),
+        )
+
     def test_hanging_process(self) -> None:
         """What a process that hangs is asked for ends with an error in time."""
         self.alone.hangs = True
