@@ -51,6 +51,7 @@ def detailed(status: Status) -> list[str]:
         ),
         f"database={status.database_bytes} bytes"
         f" connections={status.connections} queue={status.queue_depth}",
+        *([f"stopped: {status.stopped}"] if status.stopped is not None else ()),
     ]
     return [lines[0], *(f"  {line}" for line in lines[1:])]
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from cartnet.checkout.waiting import within
 from cartnet.errors import Refused
 from cartnet.limits import (
+    FEED_RETRY_SECONDS,
     FEED_REVISIONS_AT_ONCE_MAX,
     FEED_SECONDS_MIN,
     WATCH_KEEPALIVE_SECONDS,
@@ -84,6 +85,7 @@ class Feed:
         # What whoever has a revision lacks, while nothing is applied.
         self._known: dict[int | None, _Lacking] = {}
         self._due = False
+        self._waits = False
         self._in_round = False
         self._round: Deferred[None] | None = None
         self._rest: IDelayedCall | None = None
@@ -155,7 +157,8 @@ class Feed:
         self._in_round = False
         if not self._stopped:
             # Changes that come while it rests are merged.
-            self._rest = self._clock.callLater(FEED_SECONDS_MIN, self._begin_round)
+            rest = FEED_RETRY_SECONDS if self._waits else FEED_SECONDS_MIN
+            self._rest = self._clock.callLater(rest, self._begin_round)
 
     async def _send_changes(self) -> None:
         """Bring each watcher that keeps up to what this replica has applied."""
@@ -168,12 +171,16 @@ class Feed:
         if len(revisions) < len(unknown):
             self._due = True
         known = dict(self._known)
+        waited, self._waits = self._waits, False
         if revisions:
             try:
                 known.update(await self._read(revisions))
             except Refused as refused:
-                self._logger.info("the feed waits: {message}", message=refused.message)
-                self._due = True
+                if not waited:
+                    self._logger.info(
+                        "the feed waits: {message}", message=refused.message
+                    )
+                self._due = self._waits = True
         if not self._due:
             # Nothing has been applied meanwhile, so that it holds for the next comers.
             self._known = known

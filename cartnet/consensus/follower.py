@@ -95,6 +95,7 @@ class Follower:
                     self._append(sender, message)
             case Heartbeat():
                 self._heard(sender)
+                self.raft.digests.dispute = message.dispute
                 if not self.raft.installing:
                     self.raft.commit_through(
                         min(message.commit_index, self.raft.log.last_index)

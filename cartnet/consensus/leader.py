@@ -108,6 +108,7 @@ class Leader:
         for voter in raft.others:
             self.progress[voter].tick(raft.ticks.election)
         heard = self._heard()
+        raft.digests.tick(heard, raft.ticks.election)
         if 1 + len(heard) < majority(len(raft.voters)):
             raft.become_follower(leader=None)
             return
@@ -258,7 +259,8 @@ class Leader:
             progress = self.progress[voter]
             commit_index = min(raft.commit_index, progress.match_index)
             progress.commit_sent = max(progress.commit_sent, commit_index)
-            raft.send(voter, Heartbeat(raft.term, commit_index, self._round))
+            dispute = raft.digests.dispute
+            raft.send(voter, Heartbeat(raft.term, commit_index, self._round, dispute))
         if not raft.others:
             self._confirm_reads()
 
@@ -267,6 +269,8 @@ class Leader:
         if voter not in self.raft.connected:
             return
         if progress.may_send and progress.next_index <= log.base_index:
+            if self.raft.digests.in_doubt:
+                return  # Whoever copies tables cannot say whose are right.
             progress.needs_snapshot()
             self.raft.snapshots.append(voter)
         while progress.may_send and progress.next_index <= log.last_index:

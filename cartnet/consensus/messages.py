@@ -115,11 +115,25 @@ class AppendEntriesReply(
     conflict_term: int = 0
 
 
+class Dispute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """After ``index`` tables differ, and no majority's are known to be equal (S4).
+
+    :ivar digests: of the tables there, by voter, as far as they are known.
+    """
+
+    index: int
+    digests: dict[str, str]
+
+
 class Heartbeat(Message, frozen=True, forbid_unknown_fields=True, tag="heartbeat"):
-    """``round`` numbers the leader's heartbeats, so that reads can count acks (6.4)."""
+    """``round`` numbers the leader's heartbeats, so that reads can count acks (6.4).
+
+    :ivar dispute: for which the group serves nobody, None where there is none.
+    """
 
     commit_index: int
     round: int
+    dispute: Dispute | None = None
 
 
 class HeartbeatReply(

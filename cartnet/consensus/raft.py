@@ -267,6 +267,8 @@ class Raft:
 
     def send_snapshot_part(self, voter: str, part: InstallSnapshot) -> None:
         """Send a part of a snapshot, in the term in which it was asked for."""
+        if self.digests.in_doubt:
+            return
         if isinstance(self.role, Leader) and part.term == self.term:
             self.send(voter, part)
 
@@ -316,10 +318,12 @@ class Raft:
 
     @property
     def may_serve(self) -> bool:
-        """Whether it leads and has applied an entry of its own term (6.4)."""
+        """Whether it leads, has applied an entry of its own term (6.4), and nobody
+        disputes its tables (S4)."""
         return (
             isinstance(self.role, Leader)
             and self.applied_index >= self.role.first_index
+            and self.digests.dispute is None
         )
 
     @property

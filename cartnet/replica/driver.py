@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from cartnet.errors import Refused
 from cartnet.limits import (
     APPEND_BYTES_MAX,
     APPEND_ENTRIES_MAX,
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
     from msgspec import Raw
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from cartnet.consensus.messages import Entry, PeerMessage
+    from cartnet.consensus.messages import Dispute, Entry, PeerMessage
     from cartnet.consensus.raft import Raft, Ready
-    from cartnet.errors import Refused
     from cartnet.seams import Cursor
     from cartnet.storage.storage import Storage
     from cartnet.storage.transaction import Admitted, Written
@@ -64,6 +64,9 @@ class Surroundings(Protocol):
 
     def may_serve(self, may: bool) -> None:
         """This replica leads and has applied an entry of its term, or no longer."""
+
+    def disputed(self, dispute: Dispute | None) -> None:
+        """The group's tables differ without a majority, or no longer (S4)."""
 
     def not_leader(self) -> Refused:
         """Say where to go instead."""
@@ -102,6 +105,7 @@ class Driver:
         self._log_kept = log_kept
         self._drain_soon: IDelayedCall | None = None
         self._may_serve = False
+        self._dispute: Dispute | None = None
         self._standing = (raft.term, type(raft.role), raft.leader)
         self.stopped = False
 
@@ -155,8 +159,10 @@ class Driver:
         Fails with :class:`~cartnet.errors.Refused`: ``not_leader`` and
         ``unavailable`` were not done, ``timeout`` may have been.
 
-        :raises cartnet.errors.Refused: ``not_leader`` or ``overloaded``.
+        :raises cartnet.errors.Refused: ``not_leader``, ``unavailable`` or
+            ``overloaded``.
         """
+        self.check_undisputed()
         if not self.raft.leads:
             raise self._surroundings.not_leader()
         answered = self._proposals.add(payload)
@@ -168,14 +174,24 @@ class Driver:
 
         Fails with :class:`~cartnet.errors.Refused`: ``not_leader``, ``unavailable``.
 
-        :raises cartnet.errors.Refused: ``not_leader`` or ``overloaded``.
+        :raises cartnet.errors.Refused: ``not_leader``, ``unavailable`` or
+            ``overloaded``.
         """
+        self.check_undisputed()
         if not self.raft.leads:
             raise self._surroundings.not_leader()
         ticket, answered = self._reads.add(query)
         self.raft.read(ticket)
         self._wake()
         return answered
+
+    def check_undisputed(self) -> None:
+        """:raises Refused: ``unavailable``, where nobody knows whose tables are right.
+
+        Then these serve nobody: no write, and no read, not even a stale one (S4).
+        """
+        if self.raft.digests.dispute is not None:
+            raise _in_dispute()
 
     def stop(self) -> None:
         """Do nothing from now on; what waits is never answered."""
@@ -239,6 +255,7 @@ class Driver:
     def _advance(self) -> bool:
         """Do one round; say whether another is due without waiting for the disk."""
         raft = self.raft
+        self._notice_dispute()
         if raft.leads and not raft.handing_over and self._proposals.waiting:
             self._proposals.proposed(
                 raft.propose(self._proposals.payloads()), raft.term
@@ -308,6 +325,17 @@ class Driver:
                 self._surroundings.send(voter, message)
         self.raft.advance(applied_index)
 
+    def _notice_dispute(self) -> None:
+        """Tell the replica, and let nobody wait for tables that may be wrong."""
+        dispute = self.raft.digests.dispute
+        if dispute is not None:
+            self._proposals.refuse_waiting(_in_dispute)
+            self._proposals.passed(self.raft.log.last_index)
+            self._reads.refuse_all(_in_dispute)
+        if dispute != self._dispute:
+            self._dispute = dispute
+            self._surroundings.disputed(dispute)
+
     def _notice_office(self) -> None:
         """Tell the replica, and those who wait, that an office was won or lost."""
         standing = (self.raft.term, type(self.raft.role), self.raft.leader)
@@ -359,3 +387,11 @@ class Driver:
         if not self.stopped:
             self.stop()
             self._surroundings.failed_by(reason)
+
+
+def _in_dispute() -> Refused:
+    return Refused(
+        "unavailable",
+        "the replicas of this group have different tables, and no majority says whose"
+        " are right: an operator must repair it",
+    )

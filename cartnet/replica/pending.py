@@ -225,6 +225,15 @@ class Reads:
             if not read.answered.called:
                 read.answered.errback(Failure(not_leader()))
 
+    def refuse_all(self, why: Callable[[], Refused]) -> None:
+        """Nothing may be read any more: refuse all that does not run already."""
+        self.refuse_unconfirmed(why)
+        refused = [read for _, _, read in self._confirmed] + self._runnable
+        self._confirmed, self._runnable = [], []
+        for read in refused:
+            if not read.answered.called:
+                read.answered.errback(Failure(why()))
+
     def expire(self) -> None:
         """Answer what has waited for too long; a read does nothing, so: refused."""
         now = self._clock.seconds()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from twisted.logger import Logger
 
     from cartnet.client.group import GroupClient
-    from cartnet.consensus.messages import PeerMessage
+    from cartnet.consensus.messages import Dispute, PeerMessage
     from cartnet.replica.membership import Membership
     from cartnet.replica.ports import Caller, Calls, Log
     from cartnet.seams import Cursor, Seams
@@ -271,7 +271,10 @@ class Replica:
     def read(self, query: Callable[[Cursor], T], *, stale: bool = False) -> Deferred[T]:
         """See :meth:`cartnet.replica.ports.Log.read`."""
         driver = self._running().driver
-        return self._storage.read(query) if stale else driver.read(query)
+        if not stale:
+            return driver.read(query)
+        driver.check_undisputed()
+        return self._storage.read(query)
 
     def _running(self) -> Parts:
         if self._parts is None or self._ended:
@@ -303,6 +306,9 @@ class Replica:
         else:
             self._calls.deposed()
             parts.office.lost()
+
+    def disputed(self, dispute: Dispute | None) -> None:
+        self._whole.report.disputed(dispute)
 
     def not_leader(self) -> Refused:
         return self._whole.office.not_leader()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.logger import Logger
 
+    from cartnet.consensus.messages import Dispute
     from cartnet.replica.driver import Driver
     from cartnet.replica.membership import Membership
 
@@ -52,6 +53,7 @@ class Report:
         self._began = clock.seconds()
         self._log = log
         self._behind: set[str] = set()
+        self._differing: frozenset[str] = frozenset()
 
     # --- asked for ------------------------------------------------------------------
 
@@ -81,6 +83,7 @@ class Report:
             database_bytes=self._file_bytes(),
             connections=self._connections(),
             queue_depth=self._driver.queue_depth,
+            stopped=self._stopped,
         )
 
     def heartbeat(self) -> Heartbeat:
@@ -106,6 +109,11 @@ class Report:
             for voter in raft.others
         )
 
+    @property
+    def _stopped(self) -> str | None:
+        dispute = self._raft.digests.dispute
+        return None if dispute is None else _described(dispute)
+
     # --- logged ---------------------------------------------------------------------
 
     def standing(self) -> None:
@@ -125,10 +133,25 @@ class Report:
         """This replica leads and has applied an entry of its term, or no longer."""
         if may:
             self._log.info("leads")
-        else:
+        elif not self._raft.leads:
             leader = self._raft.leader
             where = f"{leader} leads" if leader else "nobody is known to lead yet"
             self._log.info("leads no longer; {where}", where=where)
+
+    def disputed(self, dispute: Dispute | None) -> None:
+        """Nobody knows whose tables are right, or a majority does again (S4)."""
+        differing = frozenset(dispute.digests) if dispute is not None else frozenset()
+        if dispute is None:
+            self._log.info("a majority has equal tables again: the group goes on")
+        elif not differing <= self._differing:
+            # Once: a new term finds the same again.
+            self._log.error(
+                "the group has stopped: {why}; the return of a replica that is away may"
+                " decide it, otherwise see `Repairing a stopped group` in"
+                " docs/operations.md",
+                why=_described(dispute),
+            )
+        self._differing = differing
 
     def note_lags(self) -> None:
         """Log which followers have fallen behind, and which have caught up."""
@@ -142,3 +165,14 @@ class Report:
         elif lag.name in self._behind and lag.lag < LAG_NOTED_ENTRIES // 2:
             self._behind.discard(lag.name)
             self._log.info("{name} has caught up", name=lag.name)
+
+
+def _described(dispute: Dispute) -> str:
+    holders = ", ".join(
+        f"{voter} has {digest[:16]}..."
+        for voter, digest in sorted(dispute.digests.items())
+    )
+    return (
+        f"its replicas hold different tables after index {dispute.index}, and no"
+        f" majority the same: {holders}"
+    )

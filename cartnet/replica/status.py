@@ -38,6 +38,8 @@ class Status(msgspec.Struct, frozen=True):
     :ivar writes: how many proposals it has answered since then, ``write_p50_ms`` and
         ``write_p99_ms`` how long the last seconds' took; None where there were none.
     :ivar queue_depth: messages and proposals that wait in it.
+    :ivar stopped: why its group serves nobody until an operator has repaired it, as
+        far as it knows; None where it does.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Status(msgspec.Struct, frozen=True):
     database_bytes: int = 0
     connections: int = 0
     queue_depth: int = 0
+    stopped: str | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from cartnet.consensus.messages import is_admission
+from cartnet.consensus.quorum import majority
 from cartnet.limits import APPLY_BYTES_MAX, APPLY_ENTRIES_MAX
 from cartnet.shop.machine import machine_for
 from cartnet.storage import digest, journal
@@ -46,7 +47,17 @@ def check(files: Sequence[ReplicaFile], chapter: Chapter, progress: Progress) ->
                 f" {value[:16]}..."
                 for value, names in sorted(found.items(), key=lambda each: each[1])
             )
-            chapter.wrong.append(f"{files[0].group.name}: at index {index} {sides}")
+            group = files[0].group
+            most = max(map(len, found.values()))
+            undecided = most < majority(len(group.members))
+            chapter.wrong.append(
+                f"{group.name}: at index {index} {sides}"
+                + (
+                    "; no majority of the group says which is right"
+                    if undecided
+                    else ""
+                )
+            )
     return compared
 
 

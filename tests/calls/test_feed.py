@@ -11,7 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.calls.feed import Feed
 from cartnet.errors import Refused
-from cartnet.limits import FEED_SECONDS_MIN, WATCH_KEEPALIVE_SECONDS
+from cartnet.limits import (
+    FEED_RETRY_SECONDS,
+    FEED_SECONDS_MIN,
+    WATCH_KEEPALIVE_SECONDS,
+)
 from cartnet.shop.commands import Found, PutItem, RemoveItem, SetStock
 from cartnet.shop.inventory import items
 from tests.calls.memory import MemoryGroup, quiet
@@ -297,7 +301,7 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_unreadable(self) -> None:
-        """A read that fails is made again."""
+        """A read that fails is made again, not at once: it may fail for long."""
         log = self.sources.group.members["it0"]
         log.reads_refused = Refused("overloaded", "busy")
         self.feed.subscribe(None, self.watcher)
@@ -306,6 +310,8 @@ class FeedTests(SynchronousTestCase):
 
         log.reads_refused = None
         self.sources.settle()
+        self.assertEqual(self.watcher.events, [])
+        self.clock.advance(FEED_RETRY_SECONDS)
 
         self.assertEqual(len(self.watcher.events), 1)
 

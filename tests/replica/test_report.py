@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.consensus.messages import AppendEntriesReply
+from cartnet.consensus.messages import AppendEntriesReply, Dispute
 from cartnet.limits import LAG_NOTED_ENTRIES
 from cartnet.replica.driver import Driver
 from cartnet.replica.membership import Membership
@@ -125,6 +125,32 @@ class ReportTests(SynchronousTestCase):
 
         self.assertEqual(self.report.heartbeat().role, "learner")
         self.assertEqual(self.report.status().role, "learner")
+
+    def test_dispute_is_said_once(self) -> None:
+        """Which replicas hold which tables is an error line, repeated only where
+        another one joins in; the status says it as long as it lasts."""
+        self.lead()
+        two = Dispute(2, {"a": "0123456789abcdef" * 4, "b": "f" * 64})
+        for dispute in (two, Dispute(3, two.digests)):
+            self.raft.digests.dispute = dispute
+            self.report.disputed(dispute)
+
+        (line,) = self.said
+        for part in ("index 2,", "a has 0123456789abcdef...", "b has ffff", "operat"):
+            self.assertIn(part, line)
+        stopped = self.report.status().stopped
+        self.assertIn("b has ffff", stopped or "")
+        self.assertEqual(self.report.heartbeat().role, "leader")
+        self.assertFalse(self.raft.may_serve)
+
+        more = Dispute(3, {**two.digests, "c": "0" * 64})
+        self.report.disputed(more)
+        self.assertIn("c has 0000", self.said[0])
+
+        self.raft.digests.dispute = None
+        self.report.disputed(None)
+        self.assertIn("goes on", self.said[0])
+        self.assertIsNone(self.report.status().stopped)
 
     def test_lag_is_noted_once(self) -> None:
         """A follower that falls behind is noted once, and again when it is back."""

@@ -96,7 +96,20 @@ class SimulatedCluster:
             self.replicas[name] = replica
             replica.listen()
             replica.start().addErrback(replica.failed_by)
-            replica.failed.addErrback(self.logs.failures.append)
+            replica.failed.addErrback(self._failed, replica)
+
+    def _failed(self, reason: Failure, replica: Replica) -> None:
+        """A replica has stopped by itself: with an unfit file it begins anew."""
+        if replica.begins_anew:
+            self.world.clock.callLater(0, self._begin_anew, replica)
+        else:
+            self.logs.failures.append(reason)
+
+    def _begin_anew(self, replica: Replica) -> None:
+        if self.replicas.get(replica.name) is replica:
+            self.kill(replica.name)
+            self.world.hosts[replica.name].disk.wipe()
+            self.start(replica.name)
 
     def kill(self, *names: str, power_lost: bool = False) -> None:
         """End these processes, as SIGKILL or a power cut does."""
@@ -155,12 +168,16 @@ class SimulatedCluster:
 
     def tables(self, name: str) -> dict[str, list[Any]]:
         """What a replica's machine holds: every table but the storage's own."""
-        file = self.world.hosts[name].disk.files[self._plan.database(name)]
-        cursor = file.connection.cursor()
+        cursor = self.cursor(name)
         cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")
         own = OWN_TABLES
         found = [table for (table,) in cursor.fetchall() if table not in own]
         return {table: _rows(cursor, table) for table in found}
+
+    def cursor(self, name: str) -> Any:
+        """A replica's file, as any other program sees and changes it."""
+        file = self.world.hosts[name].disk.files[self._plan.database(name)]
+        return file.connection.cursor()
 
 
 def _rows(cursor: Any, table: str) -> list[Any]:

@@ -303,6 +303,20 @@ class DamageTests(CheckCase):
         self.edit("s1r1", "UPDATE carts SET version = 9", "DROP TABLE digest")
         self.assert_wrong("S4", "s1r0, s1r2 have", "s1r1 has")
 
+    def test_no_majority(self) -> None:
+        """Where all three differ that is wrong, and said to be undecided."""
+        for version, replica in enumerate(("s1r1", "s1r2"), 9):
+            self.edit(
+                replica, f"UPDATE carts SET version = {version}", "DROP TABLE digest"
+            )
+        self.assert_wrong("S4", "s1r0 has", "s1r1 has", "s1r2 has", "no majority")
+
+    def test_no_majority_of_two(self) -> None:
+        """Two that differ are wrong without the third's file, too."""
+        self.edit("s1r1", "UPDATE carts SET version = 9", "DROP TABLE digest")
+        (self.data / "s1r2.db").unlink()
+        self.assert_wrong("S4", "s1r0 has", "s1r1 has", "no majority", alone=False)
+
     def test_brought_to_one_index(self) -> None:
         """Replicas that end at other indexes are compared at the last one."""
         self.edit(
