@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from cartnet.admin.format import columns, detailed, listed
+from cartnet.admin.replies import Reply
 from cartnet.errors import Refused
 from cartnet.limits import STOCK_MAX
 from cartnet.wire.shown import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cartnet.replica.gate import Fault
     from cartnet.replica.status import Status
-    from cartnet.supervisor.cluster import Cluster
+    from cartnet.topology.groups import Topology
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,6 @@ _PAST: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Reply:
-    """A command's answer: lines for a person, a value for a program."""
-
-    lines: tuple[str, ...]
-    value: object
-
-
 class Item(msgspec.Struct, frozen=True):
     """As much of an item in the inventory as is shown here."""
 
@@ -78,10 +74,48 @@ class Inventory(msgspec.Struct, frozen=True):
     items: tuple[Item, ...]
 
 
+class InventoryCalls(Protocol):
+    async def call(
+        self, call: str, args: dict[str, Any], /, *, resend: bool
+    ) -> msgspec.Raw:
+        """Ask the inventory's leader."""
+
+
+class Commanded(Protocol):
+    """A cluster, as far as commands concern it; what is refused raises Refused.
+
+    :class:`cartnet.supervisor.cluster.Cluster` says what each does.
+    """
+
+    @property
+    def topology(self) -> Topology: ...
+
+    @property
+    def inventory(self) -> InventoryCalls: ...
+
+    async def statuses(self) -> Sequence[Status]: ...
+
+    async def group_statuses(self, group: str, /) -> Sequence[Status]: ...
+
+    async def leader(self, group: str, /) -> str | None: ...
+
+    async def kill(self, name: str, /) -> None: ...
+
+    async def start(self, name: str, /) -> None: ...
+
+    async def restart(self, name: str, /) -> None: ...
+
+    async def inject(self, fault: Fault, name: str, /) -> None: ...
+
+    async def heal_all(self) -> Sequence[str]: ...
+
+    async def transfer(self, group: str, target: str, /) -> None: ...
+
+
 class Commands:
     """The commands that concern the cluster, not the connection."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Commanded) -> None:
         self._cluster = cluster
 
     async def run(self, words: list[str]) -> Reply:

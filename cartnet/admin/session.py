@@ -7,12 +7,12 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
-from cartnet.admin.commands import HELP, Commands, Reply, misuse
+from cartnet.admin.commands import HELP, Commands, misuse
 from cartnet.admin.lines import printable
+from cartnet.admin.replies import Reply, reply_text
 from cartnet.errors import Refused
 from cartnet.limits import (
     ADMIN_COMMAND_SECONDS_MAX,
@@ -129,12 +129,12 @@ class Session:
         try:
             reply, after = await self._bounded(words)
             outcome = "ok"
-            text = _json({"ok": reply.value}) if as_json else _text(reply)
+            text = reply_text(reply, as_json)
         except Refused as refused:
             outcome = refused.code
             if _is_command(words):
                 outcome += f": {refused.message}"
-            text = _refusal(refused, as_json)
+            text = reply_text(refused, as_json)
         self._log.info(
             "admin {who}: {command}: {outcome}",
             who=self._who,
@@ -187,21 +187,6 @@ class Session:
                 f"exit {self._cluster_name}",
             )
         return Reply(("stopping",), "stopping")
-
-
-def _text(reply: Reply) -> str:
-    return "".join(f"{line}\n" for line in reply.lines)
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode() + "\n"
-
-
-def _refusal(refused: Refused, as_json: bool) -> str:
-    if as_json:
-        error = {"code": refused.code, "message": refused.message}
-        return _json({"error": error})
-    return f"error: {one_line(refused.message, 1_000)}\n"
 
 
 def _is_command(words: list[str]) -> bool:

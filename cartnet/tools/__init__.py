@@ -3,7 +3,9 @@
 Read in this order::
 
     main.py       the command line
-    ctl.py        one admin command
+    ctl.py        one admin command, over the admin port
+    remote.py         the same, over a console's HTTP API
+    web.py            one operator's session at a console
     databases.py  what every replica's file holds
     check.py      the guarantees, held against the files of a stopped cluster
     check_files.py    copies of the files, made while nobody writes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ class Balancer:
     ) -> None:
         self._socket.close()
 
-    def call_all(self, requests: list[Mapping[str, Any]]) -> list[Answer]:
+    def call_all(self, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
         """Send requests together; give their answers in the same order."""
         ids = range(self._id, self._id + len(requests))
         self._id += len(requests)

@@ -1,4 +1,5 @@
-"""``cartnet import-catalog``: a catalogue into the inventory, through a balancer.
+"""``cartnet import-catalog``: a catalogue into the inventory, through a balancer or a
+console.
 
 Every item has a key of its own, so what was sent before a failure is sent again
 without being done twice (S6).
@@ -7,11 +8,12 @@ without being done twice (S6).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from cartnet.limits import IMPORT_ATTEMPTS_MAX, IMPORT_WINDOW_ITEMS
-from cartnet.tools.balancer import Answer, Balancer
+from cartnet.tools.balancer import Answer
 from cartnet.tools.catalogue import Item
 from cartnet.tools.failure import ToolError
 from cartnet.wire.shown import one_line
@@ -32,6 +34,13 @@ AGAIN: Final = frozenset(
 """What another sending may cure; the last one, by another login."""
 
 
+class Shop(Protocol):
+    """A connection to the shop; what it does raises OSError where that fails."""
+
+    def call_all(self, requests: list[Mapping[str, Any]], /) -> list[Answer]:
+        """Send requests together; give their answers in the same order."""
+
+
 class AgainError(Exception):
     """This connection gets no further; another one may."""
 
@@ -40,7 +49,8 @@ class AgainError(Exception):
 class Import:
     """One run of the tool.
 
-    :ivar addresses: the balancers'; the next one is asked where one fails.
+    :ivar addresses: where the shop is to be had; the next is asked where one fails.
+    :ivar connect: connects to one of them.
     :ivar run_id: what makes this run's keys its own.
     :ivar progress: is told how many items are done.
     :ivar pause: waits for so many seconds.
@@ -49,9 +59,9 @@ class Import:
     """
 
     addresses: Sequence[str]
+    connect: Callable[[str], AbstractContextManager[Shop]]
     password: str
     run_id: str
-    reply_seconds_max: float
     progress: Callable[[int], object]
     pause: Callable[[float], object]
     done: int = 0
@@ -69,19 +79,19 @@ class Import:
             before = self.done
             address = self.addresses[attempts % len(self.addresses)]
             try:
-                with Balancer(address, self.reply_seconds_max) as balancer:
-                    self._log_in(balancer)
+                with self.connect(address) as shop:
+                    self._log_in(shop)
                     while self._waiting:
-                        self._put_some(balancer)
+                        self._put_some(shop)
             except (OSError, AgainError) as error:
                 attempts = 1 if self.done > before else attempts + 1
                 if attempts >= IMPORT_ATTEMPTS_MAX:
                     raise ToolError(f"{address}: {error}; {self._so_far()}") from None
                 self.pause(PAUSE_SECONDS)
 
-    def _log_in(self, balancer: Balancer) -> None:
+    def _log_in(self, shop: Shop) -> None:
         credentials = {"username": "operator", "password": self.password}
-        (answer,) = balancer.call_all([{"call": "login", "args": credentials}])
+        (answer,) = shop.call_all([{"call": "login", "args": credentials}])
         if answer.error is None:
             return
         message = one_line(answer.error.message)
@@ -92,9 +102,9 @@ class Import:
             raise AgainError(message)
         raise ToolError(f"the operator cannot log in: {message}")
 
-    def _put_some(self, balancer: Balancer) -> None:
+    def _put_some(self, shop: Shop) -> None:
         window = self._waiting[:IMPORT_WINDOW_ITEMS]
-        answers = balancer.call_all([self._request(item) for item in window])
+        answers = shop.call_all([self._request(item) for item in window])
         left: list[Item] = []
         obstacle: Answer | None = None
         for item, answer in zip(window, answers, strict=True):

@@ -8,10 +8,14 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cartnet import __version__
 from cartnet.tools import catalogue, ctl
+from cartnet.tools.balancer import Balancer
+from cartnet.tools.catalogue import Item
 from cartnet.tools.check_help import CHECK_DESCRIPTION, CHECK_EPILOG
 from cartnet.tools.failure import ToolError
 from cartnet.tools.importing import Import
@@ -62,10 +66,22 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--data", type=Path, metavar="DIR", help="where the databases are"
     )
+    web = argparse.ArgumentParser(add_help=False)
+    web.add_argument(
+        "--url", metavar="URL", help="speak to the console there, by HTTP, instead"
+    )
+    web.add_argument(
+        "--password-file",
+        type=Path,
+        metavar="FILE",
+        help="the operator's password [default: as configured, or as in DIR]",
+    )
     tools = parser.add_subparsers(required=True, metavar="TOOL")
 
     tool = tools.add_parser(
-        "ctl", parents=[common], help="one admin command, such as: list, kill s1r0"
+        "ctl",
+        parents=[common, data, web],
+        help="one admin command, such as: list, kill s1r0",
     )
     tool.add_argument("--admin", metavar="ENDPOINT", help="where the admin port is")
     tool.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
@@ -96,10 +112,9 @@ def _parser() -> argparse.ArgumentParser:
 
     tool = tools.add_parser(
         "import-catalog",
-        parents=[common, data],
+        parents=[common, data, web],
         help="items from a CSV file: id,name,price,stock",
     )
-    tool.add_argument("--password-file", type=Path, metavar="FILE")
     tool.add_argument("file", type=Path, metavar="FILE.csv")
     tool.set_defaults(run=_import_catalog)
     return parser
@@ -120,7 +135,20 @@ def _configuration(parsed: argparse.Namespace) -> Configuration:
 def _ctl(parsed: argparse.Namespace, configuration: Configuration) -> int:
     if not parsed.command:
         raise ToolError("ctl needs a command, such as: cartnet ctl help")
-    reply, succeeded = ctl.run(configuration, parsed.command, parsed.admin)
+    if parsed.url is None:
+        reply, succeeded = ctl.run(configuration, parsed.command, parsed.admin)
+    else:
+        from cartnet.tools import remote, web
+
+        reply, succeeded = web.run(
+            partial(
+                remote.command,
+                url=parsed.url,
+                password=_operator_password(parsed.password_file, configuration),
+                words=parsed.command,
+                seconds_max=ctl.REPLY_SECONDS_MAX,
+            )
+        )
     (sys.stdout if succeeded else sys.stderr).write(reply)
     return 0 if succeeded else 1
 
@@ -167,16 +195,20 @@ def _import_catalog(parsed: argparse.Namespace, configuration: Configuration) ->
             terminal.write(f"\r{done} of {len(items)} items")
             terminal.flush()
 
+    seconds_max = configuration.timing.request_timeout + 2
     run = Import(
         addresses=[m.address for m in configuration.topology.balancers.members],
+        connect=lambda address: Balancer(address, seconds_max),
         password=_operator_password(parsed.password_file, configuration),
         run_id=os.urandom(8).hex(),  # noqa: TID251 (nobody is outside of this)
-        reply_seconds_max=configuration.timing.request_timeout + 2,
         progress=progress,
         pause=threading.Event().wait,
     )
     try:
-        run.put(items)
+        if parsed.url is None:
+            run.put(items)
+        else:
+            _put_through_console(run, items, parsed.url, seconds_max)
     finally:
         if terminal is not None:
             terminal.write("\n")
@@ -186,6 +218,22 @@ def _import_catalog(parsed: argparse.Namespace, configuration: Configuration) ->
         f" the inventory is at revision {run.revision}\n"
     )
     return 0
+
+
+def _put_through_console(
+    run: Import, items: Sequence[Item], url: str, seconds_max: float
+) -> None:
+    # It costs what a reactor costs, which the other tools are spared.
+    from twisted.internet.threads import deferToThread
+
+    from cartnet.tools import web
+
+    async def put(reactor: Any) -> None:
+        run.addresses = [url]
+        run.connect = lambda address: web.WebBalancer(reactor, address, seconds_max)
+        await deferToThread(run.put, items)
+
+    web.run(put)
 
 
 def _operator_password(given: Path | None, configuration: Configuration) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.limits import IMPORT_ATTEMPTS_MAX, IMPORT_WINDOW_ITEMS
+from cartnet.tools import balancer as connection
 from cartnet.tools.catalogue import Item
 from cartnet.tools.failure import ToolError
 from cartnet.tools.importing import PAUSE_SECONDS, Import
@@ -29,7 +30,7 @@ class ImportTests(SynchronousTestCase):
             addresses=addresses,
             password=password,
             run_id="0f",
-            reply_seconds_max=5.0,
+            connect=lambda address: connection.Balancer(address, 5.0),
             progress=self.progress.append,
             pause=self.paused.append,
         )

@@ -1,0 +1,193 @@
+"""The console's HTTP API as a tool uses it: one operator's session, through treq."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar, cast
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import treq
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.task import react
+from twisted.internet.threads import blockingCallFromThread
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
+from twisted.web.client import RequestTransmissionFailed as TransmissionFailed
+
+from cartnet.errors import CODES, Refused
+from cartnet.tools.balancer import Answer, Failed
+from cartnet.tools.failure import ToolError
+
+T = TypeVar("T")
+
+API: Final = "/api/v1"
+CONNECT_SECONDS_MAX: Final = 3.0
+
+_LOST: Final = (ConnectError, ConnectionClosed, ResponseFailed, TransmissionFailed)
+
+
+def run(tool: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+    """Run ``tool(reactor)`` to its end, in a reactor that runs no longer than that."""
+    outcome: list[T] = []
+    failure: list[Exception] = []
+
+    async def main(reactor: Any) -> None:
+        try:
+            outcome.append(await tool(reactor))
+        except Exception as error:
+            failure.append(error)
+
+    with suppress(SystemExit):  # Its way to end.
+        react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
+    if failure:
+        raise failure[0]
+    if not outcome:
+        raise KeyboardInterrupt
+    return outcome[0]
+
+
+class Web:
+    """One session at a console.
+
+    :ivar url: where the console is, such as ``http://127.0.0.1:8080``.
+    """
+
+    def __init__(self, reactor: Any, url: str, seconds_max: float) -> None:
+        """
+        :param seconds_max: how long an answer is waited for.
+        :raises ToolError: ``url`` is none of a console.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ToolError(
+                f"--url {url!r}: expected the console's address, such as"
+                " http://127.0.0.1:8080"
+            )
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self._seconds_max = seconds_max
+        self._pool = HTTPConnectionPool(reactor)
+        agent = Agent(reactor, connectTimeout=CONNECT_SECONDS_MAX, pool=self._pool)
+        self._http = treq.client.HTTPClient(agent)
+        self._session: str | None = None
+
+    async def log_in(self, password: str) -> None:
+        """Become the operator; raises as :meth:`ask`."""
+        credentials = {"username": "operator", "password": password}
+        answer = await self.ask("POST", "/session", credentials)
+        self._session = answer["session"]
+
+    async def close(self) -> None:
+        """Log out, where the console still listens, and hang up."""
+        if self._session is not None:
+            with suppress(Refused, OSError):
+                await self.ask("DELETE", "/session")
+        await self._pool.closeCachedConnections()
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Any:
+        """Make one request; return its answer's JSON.
+
+        :param path: below ``/api/v1``.
+        :raises Refused: with the console's error.
+        :raises OSError: the connection failed, took too long, or is no console's.
+        """
+        headers: dict[str | bytes, str | bytes] = {"Accept": "application/json"}
+        if self._session is not None:
+            headers["Authorization"] = f"Bearer {self._session}"
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = msgspec.json.encode(body)
+        try:
+            response = await self._http.request(
+                method,
+                self.url + API + path,
+                headers=headers,
+                data=content,
+                timeout=self._seconds_max,
+                allow_redirects=False,
+            )
+            answered = await response.content()
+        except _LOST as error:
+            raise ConnectionError(str(error) or type(error).__name__) from None
+        if response.code == 204:
+            return None
+        try:
+            answer = msgspec.json.decode(answered)
+        except msgspec.MsgspecError:
+            raise ConnectionError("what answered is no console") from None
+        if response.code < 400:
+            return answer
+        raise _refused(answer)
+
+
+def _refused(answer: Any) -> Refused:
+    try:
+        error = msgspec.convert(answer["error"], Failed)
+    except (msgspec.ValidationError, KeyError, TypeError):
+        raise ConnectionError("what answered is no console") from None
+    code: Any = error.code if error.code in CODES else "internal"
+    return Refused(code, error.message, error.details)
+
+
+class WebBalancer:
+    """A console in the place of a :class:`~cartnet.tools.balancer.Balancer`, for a tool
+    that runs in a thread: it can log in and put items."""
+
+    def __init__(self, reactor: Any, url: str, seconds_max: float) -> None:
+        self._reactor = reactor
+        self._web = Web(reactor, url, seconds_max)
+
+    def __enter__(self) -> WebBalancer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._block(self._web.close)
+
+    def call_all(self, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
+        """Send requests together; give their answers in the same order.
+
+        :raises OSError: the connection failed, or was too slow.
+        """
+
+        async def all_of_them() -> list[Answer]:
+            asked = [Deferred.fromCoroutine(self._call(each)) for each in requests]
+            answers: list[Answer] = await gatherResults(asked, consumeErrors=True)
+            return answers
+
+        return self._block(all_of_them)
+
+    def _block(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        def begin() -> Deferred[Any]:
+            return Deferred.fromCoroutine(call())
+
+        done: Any = blockingCallFromThread(self._reactor, begin)
+        return cast("T", done)
+
+    async def _call(self, request: Mapping[str, Any]) -> Answer:
+        args = dict(request["args"])
+        try:
+            if request["call"] == "login":
+                await self._web.log_in(args["password"])
+                return Answer(None, ok={})
+            assert request["call"] == "put_item"
+            path = item_path(args.pop("item"))
+            ok = await self._web.ask("PUT", path, args, request["key"])
+        except Refused as refused:
+            error = Failed(refused.code, refused.message, dict(refused.details))
+            return Answer(None, error=error)
+        return Answer(None, ok=ok)
+
+
+def item_path(item: str) -> str:
+    """Where an item is, below the API."""
+    return f"/inventory/{quote(item, safe='')}"
