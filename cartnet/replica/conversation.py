@@ -28,11 +28,13 @@ from cartnet.limits import (
     HELLO_SECONDS_MAX,
     IDLE_SECONDS_MAX,
     LINE_BYTES_MAX,
+    REQUESTS_PER_CONNECTION_MAX,
     SEND_BUFFER_BYTES_MAX,
     SEND_BUFFER_TRUSTED_BYTES_MAX,
     UNFINISHED_LINE_SECONDS_MAX,
+    WATCHES_PER_CONNECTION_MAX,
 )
-from cartnet.replica.serving import Serving
+from cartnet.replica.serving import Bounds, Serving
 from cartnet.wire.framing import LineSplitter, LineTooLong
 from cartnet.wire.hello import (
     Handshake,
@@ -46,6 +48,8 @@ from cartnet.wire.replies import encode_error
 if TYPE_CHECKING:
     from cartnet.replica.listener import Listener
     from cartnet.wire.hello import Identity
+
+_BOUNDS: Final = Bounds(REQUESTS_PER_CONNECTION_MAX, WATCHES_PER_CONNECTION_MAX)
 
 _TOO_LONG: Final = b"\n"
 """Stands behind the last good line where the next was too long; no line is it."""
@@ -346,7 +350,7 @@ class Conversation(Protocol):
         self._shake(line)
 
     def _serve(self, first: bytes | None = None) -> None:
-        self._serving = Serving(self._listener, self)
+        self._serving = Serving(self._listener, self, _BOUNDS)
         self._take = self._serving.take
         if first is not None:
             self._take(first)

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import Factory
 from typing_extensions import override
 
+from cartnet.errors import Refused
 from cartnet.limits import (
     ANSWER_BACKSTOP_SECONDS,
     CONNECTIONS_MAX,
@@ -102,10 +103,19 @@ class Listener:
     def connections(self) -> int:
         return len(self._connections)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether one more request would be too many."""
-        return self.in_flight >= REQUESTS_PER_REPLICA_MAX
+    def refusal(self, *, trusted: bool) -> Refused | None:
+        """Why no request is taken at the moment, None if one is."""
+        if self.draining and not trusted:
+            return Refused("unavailable", "this replica is stopping; ask another")
+        if self.in_flight >= REQUESTS_PER_REPLICA_MAX:
+            many = f"{REQUESTS_PER_REPLICA_MAX} requests are in flight here already"
+            return Refused("overloaded", many)
+        return None
+
+    def begin(self, request: Request, caller: Caller) -> Deferred[object]:
+        """Give a request to the host: it is in flight until it is answered."""
+        self.in_flight += 1
+        return self.host.call(request, caller)
 
     def admit(self, address: IAddress) -> Conversation | None:
         """Make the protocol of a new connection, unless there are too many."""

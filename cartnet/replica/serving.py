@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,12 +10,7 @@ import msgspec
 from twisted.python.failure import Failure
 
 from cartnet.errors import Refused
-from cartnet.limits import (
-    LINE_BYTES_MAX,
-    REQUESTS_PER_CONNECTION_MAX,
-    REQUESTS_PER_REPLICA_MAX,
-    WATCHES_PER_CONNECTION_MAX,
-)
+from cartnet.limits import LINE_BYTES_MAX
 from cartnet.replica.ports import Subscription, Watching
 from cartnet.wire.arguments import decode_arguments
 from cartnet.wire.replies import encode_error, encode_event, encode_ok
@@ -22,7 +18,11 @@ from cartnet.wire.requests import BadLine, Request, decode_request
 from cartnet.wire.shown import shown
 
 if TYPE_CHECKING:
-    from cartnet.replica.listener import Listener
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.logger import Logger
+
+    from cartnet.replica.ports import Caller
 
 
 class _Session(msgspec.Struct):
@@ -60,9 +60,49 @@ class Line(Protocol):
     def abort(self) -> None: ...
 
 
+class Service(Protocol):
+    """Whom requests are for: a replica, or a console.
+
+    :ivar answer_seconds_max: a request without an answer for longer gets ``timeout``.
+    """
+
+    @property
+    def clock(self) -> IReactorTime: ...
+
+    @property
+    def log(self) -> Logger: ...
+
+    @property
+    def answer_seconds_max(self) -> float: ...
+
+    def refusal(self, *, trusted: bool) -> Refused | None:
+        """Why it takes no request at the moment, None if it does."""
+
+    def begin(self, request: Request, caller: Caller) -> Deferred[object]:
+        """Do one request, which is in flight until it is :meth:`answered`.
+
+        Raises or fails with :class:`cartnet.errors.Refused`.
+        """
+
+    def answered(self) -> None:
+        """It is done with a request, whoever still waits for the answer."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much one connection may have at once; more is ``overloaded``.
+
+    :ivar requests: in flight.
+    :ivar watches: live.
+    """
+
+    requests: int
+    watches: int
+
+
 @dataclass(slots=True)
 class _InHand:
-    """A request that the host was given.
+    """A request that the service was given.
 
     :ivar over: nobody waits for its answer any more.
     """
@@ -75,10 +115,10 @@ class _InHand:
 class _Watch:
     """A live watch: where its events go (:class:`cartnet.replica.ports.Sink`)."""
 
-    def __init__(self, request_id: int | str, line: Line) -> None:
+    def __init__(self, request: Request, line: Line) -> None:
+        self.request = request
         self.over = False
         self.subscription: Subscription | None = None
-        self._id = request_id
         self._line = line
 
     @property
@@ -87,7 +127,7 @@ class _Watch:
 
     def send(self, event: bytes) -> None:
         if not self.over:
-            self._line.write(encode_event(self._id, msgspec.Raw(event)))
+            self._line.write(encode_event(self.request.id, msgspec.Raw(event)))
 
     def subscribe(self, watching: Watching) -> None:
         subscription = watching.subscribe(self)
@@ -107,14 +147,25 @@ class Serving:
 
     :ivar in_hand: the requests without an answer, oldest first, by id.
     :ivar watches: the live watches, by the id of the request that began each.
+    :ivar session: for the requests that bring none: the last login's.
     """
 
-    def __init__(self, listener: Listener, line: Line) -> None:
+    def __init__(
+        self,
+        service: Service,
+        line: Line,
+        bounds: Bounds,
+        session: str | None = None,
+    ) -> None:
+        """
+        :param session: the one that the connection came with, if any.
+        """
         self.in_hand: dict[int | str, _InHand] = {}
         self.watches: dict[int | str, _Watch] = {}
-        self._listener = listener
+        self.session = session
+        self._service = service
         self._line = line
-        self._session: str | None = None
+        self._bounds = bounds
 
     @property
     def busy(self) -> bool:
@@ -144,7 +195,7 @@ class Serving:
 
     def expire(self, now: float) -> None:
         """Answer those whose time is up: whether they were done is unknown."""
-        late = now - self._listener.answer_seconds_max
+        late = now - self._service.answer_seconds_max
         for in_hand in list(self.in_hand.values()):
             if in_hand.since > late:
                 break
@@ -167,39 +218,42 @@ class Serving:
         for watch in watches:
             watch.end()
 
+    def end_watches(self, chosen: Callable[[Request], bool], why: Refused) -> None:
+        """End the watches that the requests ``chosen`` began, with an error each."""
+        for request_id, watch in list(self.watches.items()):
+            if chosen(watch.request):
+                del self.watches[request_id]
+                watch.end()
+                self._line.write(encode_error(request_id, why))
+
     # --- a request's way --------------------------------------------------------------
 
     def _begin(self, request: Request) -> None:
-        listener = self._listener
+        service = self._service
         if self._line.supervises and request.call != "supervise":
             raise Refused("forbidden", "this connection is for supervise alone")
-        if listener.draining and not self._line.trusted:
-            raise Refused("unavailable", "this replica is stopping; ask another")
-        if len(self.in_hand) >= REQUESTS_PER_CONNECTION_MAX:
+        refusal = service.refusal(trusted=self._line.trusted)
+        if refusal is not None:
+            raise refusal
+        if len(self.in_hand) >= self._bounds.requests:
             raise Refused(
                 "overloaded",
-                f"{REQUESTS_PER_CONNECTION_MAX} requests of this connection are in"
-                " flight already",
+                f"{self._bounds.requests} requests of this connection are in flight"
+                " already",
             )
-        if listener.is_full:
-            raise Refused(
-                "overloaded",
-                f"{REQUESTS_PER_REPLICA_MAX} requests are in flight here already",
-            )
-        if request.session is None and self._session is not None:
-            request = msgspec.structs.replace(request, session=self._session)
-        in_hand = _InHand(request, listener.clock.seconds())
+        if request.session is None and self.session is not None:
+            request = msgspec.structs.replace(request, session=self.session)
+        in_hand = _InHand(request, service.clock.seconds())
         self.in_hand[request.id] = in_hand
-        listener.in_flight += 1
         try:
-            answering = listener.host.call(request, self._line)
+            answering = service.begin(request, self._line)
         except Exception:
             self._done(Failure(), in_hand)
         else:
             answering.addBoth(self._done, in_hand)
 
     def _done(self, outcome: Any, in_hand: _InHand) -> None:
-        """The host is done with a request, whoever still waits for its answer."""
+        """A request is done, whoever still waits for its answer."""
         call = in_hand.request.call
         if isinstance(outcome, Failure):
             refused = self._refusal(outcome, call)
@@ -210,14 +264,14 @@ class Serving:
             except Exception:
                 refused = self._refusal(Failure(), call)
                 self._settle(in_hand, encode_error(in_hand.request.id, refused))
-        self._listener.answered()
+        self._service.answered()
 
     def _refusal(self, failure: Failure, call: str) -> Refused:
         """What is no refusal stays between us and the log."""
         if isinstance(failure.value, Refused):
             return failure.value
-        self._listener.log.failure("the call {call} broke", failure, call=shown(call))
-        return Refused("internal", "something broke; the log of this replica says what")
+        self._service.log.failure("the call {call} broke", failure, call=shown(call))
+        return Refused("internal", "something broke; the log here says what")
 
     def _succeed(self, value: Any, in_hand: _InHand) -> None:
         request = in_hand.request
@@ -229,9 +283,9 @@ class Serving:
             raise Refused("too_large", "the answer would not fit a line")
         # A connection of the cluster's own processes carries many users' requests.
         if request.call == "login" and not self._line.trusted:
-            self._session = _session_of(line).ok.session
-        elif request.call == "logout" and request.session == self._session:
-            self._session = None
+            self.session = _session_of(line).ok.session
+        elif request.call == "logout" and request.session == self.session:
+            self.session = None
         self._settle(in_hand, line)
 
     def _settle(self, in_hand: _InHand, line: bytes | None) -> None:
@@ -248,11 +302,11 @@ class Serving:
     # --- watches ----------------------------------------------------------------------
 
     def _watch(self, watching: Watching, in_hand: _InHand) -> None:
-        if len(self.watches) >= WATCHES_PER_CONNECTION_MAX:
-            too_many = f"{WATCHES_PER_CONNECTION_MAX} watches are live already"
+        if len(self.watches) >= self._bounds.watches:
+            too_many = f"{self._bounds.watches} watches are live already"
             raise Refused("overloaded", too_many)
         request = in_hand.request
-        watch = self.watches[request.id] = _Watch(request.id, self._line)
+        watch = self.watches[request.id] = _Watch(request, self._line)
         self._settle(in_hand, encode_ok(request.id, {}))
         if watch.over:
             return  # Its connection ended with that answer.
