@@ -378,6 +378,10 @@ ADMIN_HOLDER_SECONDS_MAX: Final = 1.0
 # --- Feeds ---------------------------------------------------------------------------
 
 WATCHES_PER_CONNECTION_MAX: Final = 32
+WATCHES_PER_TRUSTED_CONNECTION_MAX: Final = 4_096
+"""More live on one connection are ``overloaded``; a connection of the cluster's own
+processes carries many users' watches."""
+
 FEED_SECONDS_MIN: Final = 0.02
 """A source's pause between two looks; changes that come meanwhile are merged."""
 

@@ -11,7 +11,7 @@ from cartnet.client.dial import dialler
 from cartnet.client.link import LinkLostError, UnansweredError
 from cartnet.client.members import Members
 from cartnet.client.outcome import Next, Outcome
-from cartnet.client.watch import Watch
+from cartnet.client.watch import Feed, Watch
 from cartnet.errors import Refused
 from cartnet.limits import (
     ANSWER_GRACE_SECONDS,
@@ -212,6 +212,9 @@ class GroupClient:
         resume: Callable[[], Arguments],
         on_event: Callable[[msgspec.Raw], None],
         on_state: Callable[[bool], None] | None = None,
+        *,
+        session: str | None = None,
+        on_end: Callable[[Refused], None] | None = None,
     ) -> Watch:
         """Follow a feed for ever, from whichever member serves it.
 
@@ -219,14 +222,18 @@ class GroupClient:
         :param on_event: is handed each event.
         :param on_state: is told True at a source's first event and False when it is
             lost; by default nobody is.
+        :param session: whose feed it is, where it is a user's.
+        :param on_end: is told that the session is none, or none any more, which ends
+            the watch; by default nobody is.
         """
         watch = Watch(
             self._members,
             self._clock,
             self._random,
-            (call, resume),
+            Feed(call, resume, session),
             on_event,
             on_state or (lambda followed: None),
+            on_end or (lambda refused: None),
         )
         self._watches = {one for one in self._watches if not one.stopped}
         self._watches.add(watch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,29 @@ if TYPE_CHECKING:
 
     from cartnet.client.link import Link
     from cartnet.client.members import Members
+    from cartnet.errors import Refused
     from cartnet.wire.replies import Reply
 
 Arguments = msgspec.Struct | dict[str, Any] | msgspec.Raw | None
 
 
+@dataclass(frozen=True)
+class Feed:
+    """What is followed.
+
+    :ivar resume: gives the arguments to go on with, asked at every new source.
+    :ivar session: whose feed it is, where it is a user's.
+    """
+
+    call: str
+    resume: Callable[[], Arguments]
+    session: str | None = None
+
+
 class Watch:
     """One feed, followed at one member after the other until it is stopped.
+
+    A user's feed also ends with the session: that it is none any more holds for all.
 
     :ivar stopped: nothing more will come of it.
 
@@ -43,15 +60,17 @@ class Watch:
         members: Members,
         clock: IReactorTime,
         random: Random,
-        feed: tuple[str, Callable[[], Arguments]],
+        feed: Feed,
         on_event: Callable[[msgspec.Raw], None],
         on_state: Callable[[bool], None],
+        on_end: Callable[[Refused], None],
     ) -> None:
         self._members = members
         self._clock = clock
-        self._call, self._resume = feed
+        self._feed = feed
         self._on_event = on_event
         self._on_state = on_state
+        self._on_end = on_end
         self._links = list(members.links.values())
         random.shuffle(self._links)
         self._turn = 0
@@ -79,7 +98,10 @@ class Watch:
         self._link = link
         self._request_id = request_id = next(self._members.ids)
         link.feeds[request_id] = self._reply
-        link.say(encode_request(request_id, self._call, self._resume()))
+        feed = self._feed
+        link.say(
+            encode_request(request_id, feed.call, feed.resume(), session=feed.session)
+        )
         self._timer = self._clock.callLater(FEED_SILENCE_SECONDS_MAX, self.leave)
 
     def _reply(self, reply: Reply | None) -> None:
@@ -87,6 +109,8 @@ class Watch:
             if reply is not None:
                 self._forget()
             self._lost()
+            if reply is not None and reply.error is not None:
+                self._refused(reply.error)
             return
         if reply.event is None:
             return  # The source has taken the watch on.
@@ -97,6 +121,11 @@ class Watch:
             self._followed = True
             self._on_state(True)
         self._on_event(reply.event)
+
+    def _refused(self, refused: Refused) -> None:
+        if refused.code == "unauthenticated" and not self.stopped:
+            self.stop()
+            self._on_end(refused)
 
     def leave(self) -> None:
         """Go on at another member: this one is silent, or no good source."""

@@ -33,6 +33,7 @@ from cartnet.limits import (
     SEND_BUFFER_TRUSTED_BYTES_MAX,
     UNFINISHED_LINE_SECONDS_MAX,
     WATCHES_PER_CONNECTION_MAX,
+    WATCHES_PER_TRUSTED_CONNECTION_MAX,
 )
 from cartnet.replica.serving import Bounds, Serving
 from cartnet.wire.framing import LineSplitter, LineTooLong
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from cartnet.wire.hello import Identity
 
 _BOUNDS: Final = Bounds(REQUESTS_PER_CONNECTION_MAX, WATCHES_PER_CONNECTION_MAX)
+_BOUNDS_OF_TRUSTED: Final = Bounds(
+    REQUESTS_PER_CONNECTION_MAX, WATCHES_PER_TRUSTED_CONNECTION_MAX
+)
 
 _TOO_LONG: Final = b"\n"
 """Stands behind the last good line where the next was too long; no line is it."""
@@ -350,7 +354,8 @@ class Conversation(Protocol):
         self._shake(line)
 
     def _serve(self, first: bytes | None = None) -> None:
-        self._serving = Serving(self._listener, self, _BOUNDS)
+        bounds = _BOUNDS_OF_TRUSTED if self.trusted else _BOUNDS
+        self._serving = Serving(self._listener, self, bounds)
         self._take = self._serving.take
         if first is not None:
             self._take(first)

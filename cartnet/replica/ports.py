@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+    from cartnet.errors import Refused
     from cartnet.seams import Cursor
     from cartnet.shop.commands import Command
     from cartnet.shop.machine import Answer
@@ -67,6 +68,9 @@ class Sink(Protocol):
 
     def send(self, event: bytes) -> None:
         """Send one event, a JSON object already encoded (once for all watchers)."""
+
+    def end(self, refused: Refused) -> None:
+        """Say why the watch ends, and end it: its subscription is cancelled."""
 
 
 class Subscription(Protocol):

@@ -115,10 +115,11 @@ class _InHand:
 class _Watch:
     """A live watch: where its events go (:class:`cartnet.replica.ports.Sink`)."""
 
-    def __init__(self, request: Request, line: Line) -> None:
+    def __init__(self, request: Request, serving: Serving, line: Line) -> None:
         self.request = request
         self.over = False
         self.subscription: Subscription | None = None
+        self._serving = serving
         self._line = line
 
     @property
@@ -136,7 +137,13 @@ class _Watch:
         else:
             self.subscription = subscription
 
-    def end(self) -> None:
+    def end(self, refused: Refused) -> None:
+        if not self.over:
+            del self._serving.watches[self.request.id]
+            self.cancel()
+            self._line.write(encode_error(self.request.id, refused))
+
+    def cancel(self) -> None:
         self.over = True
         if self.subscription is not None:
             self.subscription.cancel()
@@ -216,15 +223,13 @@ class Serving:
         watches = list(self.watches.values())
         self.watches.clear()
         for watch in watches:
-            watch.end()
+            watch.cancel()
 
     def end_watches(self, chosen: Callable[[Request], bool], why: Refused) -> None:
         """End the watches that the requests ``chosen`` began, with an error each."""
-        for request_id, watch in list(self.watches.items()):
+        for watch in list(self.watches.values()):
             if chosen(watch.request):
-                del self.watches[request_id]
-                watch.end()
-                self._line.write(encode_error(request_id, why))
+                watch.end(why)
 
     # --- a request's way --------------------------------------------------------------
 
@@ -306,7 +311,7 @@ class Serving:
             too_many = f"{self._bounds.watches} watches are live already"
             raise Refused("overloaded", too_many)
         request = in_hand.request
-        watch = self.watches[request.id] = _Watch(request, self._line)
+        watch = self.watches[request.id] = _Watch(request, self, self._line)
         self._settle(in_hand, encode_ok(request.id, {}))
         if watch.over:
             return  # Its connection ended with that answer.
@@ -324,7 +329,7 @@ class Serving:
         watch = self.watches.pop(arguments.id, None)
         begun = self.in_hand.get(arguments.id)
         if watch is not None:
-            watch.end()
+            watch.cancel()
         elif begun is not None and begun.request.call.startswith("watch_"):
             self._settle(begun, None)
         else:

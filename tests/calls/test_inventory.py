@@ -176,6 +176,8 @@ class ItemTests(InventoryTestCase):
             def send(self, event: bytes) -> None:
                 events.append(msgspec.json.decode(event))
 
+            def end(self, refused: Refused) -> None: ...
+
         watching = self.ok("watch_inventory", to=FOLLOWER, caller=STRANGER)
         assert isinstance(watching, Watching)
         subscription = watching.subscribe(Sink())

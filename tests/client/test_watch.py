@@ -101,6 +101,50 @@ class WatchTests(SynchronousTestCase):
         counts = [len(member.asked_for) for member in self.group.members]
         self.assertTrue(all(count in range(1, 8) for count in counts), counts)
 
+    def test_users_feed(self) -> None:
+        """A user's feed brings the session along, at every source."""
+        self.watch.stop()
+        self.clock.run_for(0.1)
+        for member in self.group.members:
+            member.asked_for.clear()
+            member.answer = lambda request: error("unavailable")
+        self.client.watch("watch_cart", dict, self.event, session="s1.x")
+        self.clock.run_for(2)
+
+        for member in self.group.members:
+            self.assertEqual({one["session"] for one in member.asked_for}, {"s1.x"})
+
+    def test_end_of_the_session(self) -> None:
+        """Who has no session, or none any more, is told once and left alone."""
+        self.watch.stop()
+        self.clock.run_for(0.1)
+        for at_once in (True, False):
+            ended: list[str] = []
+            answer = error("unauthenticated") if at_once else ok()
+            for member in self.group.members:
+                member.asked_for.clear()
+                member.answer = lambda request, answer=answer: answer
+            watch = self.client.watch(
+                "watch_cart",
+                dict,
+                self.event,
+                session="s1.x",
+                on_end=lambda refused, ended=ended: ended.append(refused.code),
+            )
+            self.clock.run_for(0.1)
+            asked = [member for member in self.group.members if member.asked_for]
+            if not at_once:
+                request_id = asked[0].asked_for[-1]["id"]
+                asked[0].push(revision=1)
+                answer = error("unauthenticated")
+                asked[0].conversations[-1].reply(request_id, answer)
+            self.clock.run_for(5)
+
+            self.assertEqual(ended, ["unauthenticated"])
+            self.assertTrue(watch.stopped)
+            calls = [call for member in self.group.members for call in member.calls]
+            self.assertEqual(calls, ["watch_cart"])
+
     def test_nobody_there(self) -> None:
         """While nobody is there it is tried again and again, at a bounded rate."""
         for member in self.group.members:

@@ -9,6 +9,7 @@ from twisted.test import iosim
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.consensus.messages import Heartbeat, HeartbeatReply
+from cartnet.errors import Refused
 from cartnet.limits import (
     CLOSE_SECONDS_MAX,
     CONNECTIONS_MAX,
@@ -21,6 +22,7 @@ from cartnet.limits import (
     SEND_BUFFER_BYTES_MAX,
     UNFINISHED_LINE_SECONDS_MAX,
     WATCHES_PER_CONNECTION_MAX,
+    WATCHES_PER_TRUSTED_CONNECTION_MAX,
 )
 from cartnet.replica.ports import Sink, Watching
 from cartnet.wire.messages import encode_message
@@ -234,6 +236,31 @@ class WatchTests(ListenerTestCase):
             visit.ask(request_id, "watch_inventory")
 
         self.assertEqual(visit.codes()[-1], (WATCHES_PER_CONNECTION_MAX, "overloaded"))
+
+    def test_too_many_watches_of_a_process(self) -> None:
+        """A process of the cluster may have more, since it watches for many users."""
+        visit = self.listening.visit().meet(identity("c0", purpose="client"))
+        for request_id in range(WATCHES_PER_TRUSTED_CONNECTION_MAX + 1):
+            visit.ask(request_id, "watch_inventory")
+
+        self.assertEqual(
+            visit.codes()[-1], (WATCHES_PER_TRUSTED_CONNECTION_MAX, "overloaded")
+        )
+
+    def test_watch_that_its_source_ends(self) -> None:
+        """A source may end a watch, and says why: then its id is free again."""
+        visit = self.listening.visit()
+        visit.ask(2, "watch_inventory")
+        sink = self.source.subscriptions[0].sink
+        sink.end(Refused("unauthenticated", "logged out"))
+        sink.end(Refused("unauthenticated", "logged out twice"))
+        sink.send(b'{"revision":2}')
+        visit.ask(2, "ping")
+
+        self.assertEqual(
+            visit.codes(), [(2, "ok"), (2, "ok"), (2, "unauthenticated"), (2, "ok")]
+        )
+        self.assertEqual(self.source.subscriptions, [])
 
     def test_slow_watcher_is_woken(self) -> None:
         """While a watcher does not read, its sink is not writable; then it is woken."""
