@@ -223,8 +223,7 @@ class Router:
             return {"revision": copy.revision, "items": copy.items, "stale": True}
         if asked.request.stale:
             return await self._forward(asked, self._inventory)
-        # Shared, since the answer is the largest there is: one for each of many
-        # customers at once would be more than a connection may leave unread.
+        # Shared, since the answer is the largest there is.
         return await self._items.ask(asked.deadline)
 
     async def _read_items(self, deadline: float) -> msgspec.Raw:
@@ -252,7 +251,16 @@ class Router:
         group = self._session_group(asked.request)
         if group is not self._inventory:
             raise Refused("forbidden", "only the operator may change the inventory")
-        return await self._forward(asked, group, write=True)
+        await self._forward(asked, group, write=True)
+        try:
+            # One reading for all whose changes are made by then, as many as they are.
+            return await self._items.ask(asked.deadline)
+        except Refused as refused:
+            raise Refused(
+                "timeout",
+                "the change is made, but what the inventory is now could not be read:"
+                " get_inventory shows it",
+            ) from refused
 
     # --- Sending -----------------------------------------------------------------
 

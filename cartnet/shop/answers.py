@@ -174,8 +174,14 @@ class Inventory(msgspec.Struct, frozen=True):
     items: tuple[Item, ...]
 
 
-class InventoryChanged(Inventory, frozen=True):
-    """The operator's change is made; the inventory is as shown now."""
+class InventoryChanged(msgspec.Struct, frozen=True):
+    """The operator's change is made.
+
+    :ivar revision: the inventory's, with it. The items are for whoever wants them to
+        read: they are many, and the same for all changes of one moment.
+    """
+
+    revision: int
 
 
 class Changes(msgspec.Struct, frozen=True):

@@ -149,7 +149,7 @@ def _recall(cursor: Cursor, keyed: keys.KeyedCall, now: int) -> Answer | None:
     recalled = keys.recall(cursor, keyed, now)
     if recalled is None or isinstance(recalled, Refusal):
         return recalled
-    return recalled.refusal or _shown(cursor)
+    return recalled.refusal or _changed(cursor)
 
 
 def _do_once(cursor: Cursor, index: int, now: int, command: OperatorCommand) -> Answer:
@@ -158,13 +158,13 @@ def _do_once(cursor: Cursor, index: int, now: int, command: OperatorCommand) -> 
         return accounts.UNAUTHENTICATED
     keyed = _keyed(command)
     if keyed is None:
-        return _do(cursor, index, command) or _shown(cursor)
+        return _do(cursor, index, command) or _changed(cursor)
     recalled = _recall(cursor, keyed, now)
     if recalled is not None:
         return recalled
     refusal = _do(cursor, index, command)
     keys.remember(cursor, index, now, keyed, refusal)
-    return refusal or _shown(cursor)
+    return refusal or _changed(cursor)
 
 
 def _do(cursor: Cursor, index: int, command: OperatorCommand) -> Refusal | None:
@@ -198,9 +198,8 @@ def _set_stock(
     if item is None:
         return ITEM_UNKNOWN
     refusal = catalogue.set_stock(cursor, index, item, command.stock)
-    return refusal or _shown(cursor)
+    return refusal or _changed(cursor)
 
 
-def _shown(cursor: Cursor) -> InventoryChanged:
-    inventory = items(cursor)
-    return InventoryChanged(inventory.revision, inventory.items)
+def _changed(cursor: Cursor) -> InventoryChanged:
+    return InventoryChanged(catalogue.revision(cursor))

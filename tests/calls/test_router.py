@@ -417,13 +417,53 @@ class InventoryTests(Routing):
 
         self.assertEqual(self.ask("get_inventory", stale=True)["revision"], 1)
 
+    def changing(self, request: Any) -> Any:
+        """Answer as the inventory does."""
+        if request["call"] == "get_inventory":
+            return ok(revision=6, items=ITEMS)
+        return ok(revision=6)
+
     def test_operator_calls(self) -> None:
-        """The operator's changes go to the inventory, each with a key."""
-        self.inventory.answer = lambda request: ok(revision=6, items=ITEMS)
+        """The operator's changes go to the inventory, each with a key; what it is then
+        is read there."""
+        self.inventory.answer = self.changing
         for call in sorted(OPERATOR_CALLS):
-            self.ask(call, ARGUMENTS.get(call), session="it.token")
-            self.assertEqual(self.inventory.asked_for[-1]["call"], call)
-            self.assertTrue(self.inventory.asked_for[-1]["key"])
+            answer = self.ask(call, ARGUMENTS.get(call), session="it.token")
+            self.assertEqual(answer, {"revision": 6, "items": ITEMS})
+            change, read = self.inventory.asked_for[-2:]
+            self.assertEqual(change["call"], call)
+            self.assertTrue(change["key"])
+            self.assertEqual(read["call"], "get_inventory")
+
+    def test_many_changes_at_once(self) -> None:
+        """However many changes are made at once, the inventory is read a few times."""
+        self.inventory.answer = self.changing
+        request = request_for("put_item", ARGUMENTS["put_item"], session="it.token")
+        asking = [
+            Deferred.fromCoroutine(self.balancing.router.call(request, Visitor()))
+            for _ in range(100)
+        ]
+        self.balancing.world.clock.run_for(1.0)
+
+        for answer in asking:
+            self.successResultOf(answer)
+        self.assertEqual(self.inventory.calls.count("put_item"), 100)
+        self.assertLess(self.inventory.calls.count("get_inventory"), 20)
+
+    def test_change_that_cannot_be_shown(self) -> None:
+        """A change that was made is not refused because nothing can be read then."""
+
+        def unreadable(request: Any) -> Any:
+            if request["call"] == "get_inventory":
+                return error("unavailable")
+            return ok(revision=6)
+
+        self.inventory.answer = unreadable
+        put = ARGUMENTS["put_item"]
+
+        self.assertEqual(
+            self.refused("put_item", put, session="it.token").code, "timeout"
+        )
 
     def test_watch(self) -> None:
         """A watch is served from the copy."""
