@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from cartnet.limits import SESSION_CHARACTERS_MAX
+
 COOKIE: Final = "cartnet_session"
 SECURE_COOKIE: Final = "__Host-cartnet_session"
 
@@ -26,3 +28,12 @@ def is_foreign(origin: str | None, host: str | None, *, secure: bool) -> bool:
     scheme, port = ("https", ":443") if secure else ("http", ":80")
     own = f"{scheme}://{(host or '').lower()}"
     return not host or origin.lower().removesuffix(port) != own.removesuffix(port)
+
+
+def session_in(cookies: str | None, *, secure: bool) -> str | None:
+    """Find the session in a ``Cookie`` header; whether it is good is not known."""
+    for cookie in (cookies or "").split(";"):
+        name, _, value = cookie.strip().partition("=")
+        if name == cookie_name(secure=secure):
+            return value if 0 < len(value) <= SESSION_CHARACTERS_MAX else None
+    return None

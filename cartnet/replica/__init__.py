@@ -17,6 +17,7 @@ Read in this order::
     report.py        what it reports, when asked and to its log
     listener.py      the port: who may connect, how many
     conversation.py  one connection: a peer's, a process's or a client's
+    refusals.py      who was turned away, logged once
     serving.py       a client's requests: in hand, answered, watched
     gate.py          paused or isolated: what gets through
     gated.py         endpoints behind the gate

@@ -18,13 +18,12 @@ from cartnet.limits import (
     CONNECTIONS_MAX,
     CONNECTIONS_PER_ADDRESS_MAX,
     LISTENER_SWEEP_SECONDS,
-    REFUSALS_REMEMBERED_MAX,
     REQUESTS_PER_REPLICA_MAX,
 )
 from cartnet.replica.conversation import Conversation
 from cartnet.replica.gate import Gate
+from cartnet.replica.refusals import Refusals
 from cartnet.topology.address import is_loopback
-from cartnet.wire.shown import one_line
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall
@@ -91,7 +90,7 @@ class Listener:
         # In the order they came, which is that in which they are ended.
         self._connections: dict[Conversation, str] = {}
         self._peers: dict[str, Conversation] = {}
-        self._refusals: dict[str, str] = {}
+        self._refusals = Refusals(log)
         self._aborted = False
         self._per_address: dict[str, int] = {}
         self._drained: list[Deferred[None]] = []
@@ -168,20 +167,12 @@ class Listener:
         self._peers[identity.replica] = conversation
         if former is not None:
             former.abort()
-        self._refusals.pop(identity.replica, None)
+        self._refusals.forget(identity.replica)
         self.host.peer_connected(identity)
 
     def refused(self, who: str, reason: str) -> None:
         """Log that ``who`` was turned away, unless that was the last word of it."""
-        if self._refusals.get(who) == reason:
-            return
-        self._refusals.pop(who, None)
-        if len(self._refusals) >= REFUSALS_REMEMBERED_MAX:
-            del self._refusals[next(iter(self._refusals))]
-        self._refusals[who] = reason
-        self.log.warn(
-            "turned {who} away: {reason}", who=one_line(who), reason=one_line(reason)
-        )
+        self._refusals.note(who, reason)
 
     def answered(self) -> None:
         """The host is done with a request, whoever still waits for the answer."""

@@ -1,0 +1,467 @@
+"""WebSockets: the messages of the replica ports as text frames, for browsers."""
+
+from __future__ import annotations
+
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from autobahn.twisted.resource import WebSocketResource
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionDeny
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.internet.interfaces import IPushProducer, ISSLTransport
+from twisted.internet.protocol import connectionDone
+from typing_extensions import override
+from zope.interface import implementer
+
+from cartnet.console.browser import is_foreign, session_in
+from cartnet.console.errors import body_of, headers_of
+from cartnet.errors import Code, Refused
+from cartnet.limits import (
+    ANSWER_BACKSTOP_SECONDS,
+    CLOSE_SECONDS_MAX,
+    DRAIN_SECONDS_MAX,
+    IDLE_SECONDS_MAX,
+    LISTENER_SWEEP_SECONDS,
+    REQUESTS_OF_WEBSOCKETS_MAX,
+    REQUESTS_PER_WEBSOCKET_MAX,
+    WATCHES_PER_WEBSOCKET_MAX,
+    WEBSOCKET_FRAME_BYTES_MAX,
+    WEBSOCKET_PING_SECONDS,
+    WEBSOCKET_PONG_SECONDS_MAX,
+    WEBSOCKET_UNREAD_BYTES_MAX,
+    WEBSOCKETS_MAX,
+    WEBSOCKETS_PER_ADDRESS_MAX,
+    WEBSOCKETS_PER_SESSION_MAX,
+    WEBSOCKETS_UNREAD_BYTES_MAX,
+)
+from cartnet.replica.refusals import Refusals
+from cartnet.replica.serving import Bounds, Serving
+from cartnet.topology.address import is_loopback
+
+if TYPE_CHECKING:
+    from autobahn.websocket.types import ConnectionRequest
+    from twisted.internet.interfaces import IDelayedCall
+    from twisted.logger import Logger
+    from twisted.python.failure import Failure
+    from twisted.web.resource import IResource
+
+    from cartnet.console.calls import ConsoleCalls
+    from cartnet.console.load import Load
+    from cartnet.replica.ports import Caller
+    from cartnet.seams import Seams
+    from cartnet.wire.requests import Request
+
+GOING_AWAY: Final = 1001
+TEXT_ALONE: Final = 1003
+LOGGED_OUT: Final = 4401
+IDLE: Final = 4408
+"""Why a WebSocket is closed (RFC 6455, 7.4; from 4000 on they are our own)."""
+
+_BOUNDS: Final = Bounds(REQUESTS_PER_WEBSOCKET_MAX, WATCHES_PER_WEBSOCKET_MAX)
+
+_OF_A_SESSION: Final = frozenset({"watch_cart", "watch_cluster"})
+"""Watches that end with the session that they were begun with."""
+
+_CODES: Final[dict[int, Code]] = {
+    403: "forbidden",
+    429: "rate_limited",
+    503: "overloaded",
+}
+
+
+@implementer(IPushProducer)
+class Socket(WebSocketServerProtocol):
+    """One WebSocket (:class:`cartnet.replica.serving.Line`).
+
+    :ivar address: the host at the other end.
+    :ivar unread_bytes: what was sent to it since it stopped to read.
+    """
+
+    trusted = False
+    supervises = False
+
+    def __init__(self, sockets: WebSockets) -> None:
+        super().__init__()
+        self.address = ""
+        self.unread_bytes = 0
+        self._sockets = sockets
+        self._serving = Serving(sockets, self, _BOUNDS)
+        # Messages that came while the other side did not read its answers.
+        self._held: deque[bytes] = deque()
+        self._paused = False
+        self._pinged = False
+        self._heard_at = self._asked_at = sockets.clock.seconds()
+        self._closing_since: float | None = None
+
+    @property
+    def _stream(self) -> Any:
+        # A stream's methods are spread over several of Twisted's interfaces.
+        return self.transport
+
+    @property
+    def session(self) -> str | None:
+        """Whose it is: the last login's, or the cookie's."""
+        return self._serving.session
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.state == self.STATE_OPEN)
+
+    # --- what its requests ask of it --------------------------------------------------
+
+    @property
+    def writable(self) -> bool:
+        """Whether the other side keeps up with what is sent to it."""
+        return self.is_open and not self._paused
+
+    def write(self, line: bytes) -> None:
+        """Send a message; one who never reads is cut off."""
+        if not self.is_open:
+            return
+        if len(line) <= WEBSOCKET_FRAME_BYTES_MAX:
+            self.sendMessage(line)
+        else:
+            # sendMessage refuses what would be too large to come in.
+            self.beginMessage()
+            for at in range(0, len(line), WEBSOCKET_FRAME_BYTES_MAX):
+                self.sendMessageFrame(line[at : at + WEBSOCKET_FRAME_BYTES_MAX])
+            self.endMessage()
+        if self._paused:
+            self.unread_bytes += len(line)
+            self._sockets.unread_bytes += len(line)
+            if self._sockets.is_too_much(self.unread_bytes):
+                self._sockets.refused(self.address, "it does not read its answers")
+                self.abort()
+
+    def idle(self) -> None:
+        """Nothing is in hand any more; the other side may ask again."""
+
+    def abort(self) -> None:
+        """End at once."""
+        self._end()
+        self._stream.abortConnection()
+
+    # --- the handshake, and the end --------------------------------------------------
+
+    @override
+    def connectionMade(self) -> None:
+        self.address = str(getattr(self._stream.getPeer(), "host", "local socket"))
+        # The HTTP channel that it came by still minds the pace.
+        self._stream.unregisterProducer()
+        self._stream.registerProducer(self, True)
+        super().connectionMade()
+
+    @override
+    def onConnect(self, request: ConnectionRequest) -> None:
+        """Let it in, or refuse it (RFC 6455, 4.2.2)."""
+        headers = request.headers
+        secure = ISSLTransport.providedBy(self.transport)
+        if is_foreign(headers.get("origin"), headers.get("host"), secure=secure):
+            raise ConnectionDeny(403, "this page is not the console's own")
+        session = session_in(headers.get("cookie"), secure=secure)
+        self._sockets.admit(self, session)
+        self._serving.session = session
+
+    @override
+    def sendHttpErrorResponse(
+        self,
+        code: int,
+        reason: str,
+        responseHeaders: list[tuple[str, str]] | None = None,
+    ) -> None:
+        """Refuse it, as every other HTTP request is refused."""
+        self._sockets.refused(self.address, reason)
+        refused = Refused(_CODES.get(code, "bad_request"), reason)
+        body = body_of(refused, "")
+        headers = {
+            **dict(responseHeaders or []),
+            **headers_of(refused),
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "Connection": "close",
+        }
+        if code == 426:
+            headers["Upgrade"] = "websocket"
+        lines = [
+            f"HTTP/1.1 {code} {HTTPStatus(code).phrase}",
+            *(f"{n}: {v}" for n, v in headers.items()),
+        ]
+        self.sendData("\r\n".join([*lines, "", ""]).encode() + body)
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye; what was written before leaves first."""
+        if self.is_open:
+            self._end()
+            self.sendCloseFrame(code, reason.encode())
+
+    def logged_out(self, session: str) -> None:
+        """A session has ended; whoever logs out here may stay, without one."""
+        leaving = any(
+            in_hand.request.call == "logout" and in_hand.request.session == session
+            for in_hand in self._serving.in_hand.values()
+        )
+        if session == self.session and not leaving:
+            self.close(LOGGED_OUT, "logged out")
+            return
+        self._serving.end_watches(
+            lambda begun: begun.session == session and begun.call in _OF_A_SESSION,
+            Refused("unauthenticated", "the session has ended: log in"),
+        )
+
+    @override
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self._end()
+        self._sockets.left(self)
+
+    def _end(self) -> None:
+        self._held.clear()
+        self._serving.end()
+        self._sockets.unread_bytes -= self.unread_bytes
+        self.unread_bytes = 0
+
+    def sweep(self, now: float) -> None:
+        """Ask for a sign of life; end what has lasted too long."""
+        if not self.is_open:
+            if self._closing_since is None:
+                self._closing_since = now
+            elif now - self._closing_since > CLOSE_SECONDS_MAX:
+                self.abort()
+            return
+        self._serving.expire(now)
+        silent = now - self._heard_at
+        if silent > WEBSOCKET_PING_SECONDS + WEBSOCKET_PONG_SECONDS_MAX:
+            self._sockets.refused(self.address, "it gives no sign of life")
+            self.abort()
+        elif silent > WEBSOCKET_PING_SECONDS and not self._pinged:
+            self._pinged = True
+            self.sendPing()
+        elif now - self._asked_at > IDLE_SECONDS_MAX and not self._serving.busy:
+            self.close(IDLE, "nothing was asked for a long time")
+
+    # --- what comes -------------------------------------------------------------------
+
+    @override
+    def dataReceived(self, data: bytes) -> None:
+        self._heard_at = self._sockets.clock.seconds()
+        self._pinged = False
+        super().dataReceived(data)
+
+    @override
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        if not self.is_open:
+            return
+        if isBinary:
+            self.close(TEXT_ALONE, "messages are text")
+        elif self._paused:
+            self._held.append(payload)
+            self._stream.pauseProducing()
+        else:
+            self._take(payload)
+
+    def _take(self, payload: bytes) -> None:
+        self._asked_at = self._sockets.clock.seconds()
+        self._serving.take(payload)
+
+    # --- IPushProducer: the other side's pace -----------------------------------------
+
+    def pauseProducing(self) -> None:  # noqa: N802 # Twisted's name
+        """Much is unread: take no more requests until it has been read."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:  # noqa: N802 # Twisted's name
+        """All has been read: go on with what was held."""
+        self._paused = False
+        self._sockets.unread_bytes -= self.unread_bytes
+        self.unread_bytes = 0
+        self._serving.wake()
+        was_held = bool(self._held)
+        while self._held and not self._paused:
+            self._take(self._held.popleft())
+        if was_held and not self._held:
+            self._stream.resumeProducing()
+
+    def stopProducing(self) -> None:  # noqa: N802 # Twisted's name
+        """The connection is gone; :meth:`connectionLost` follows."""
+
+
+class WebSockets:
+    """All WebSockets of a console (:class:`cartnet.replica.serving.Service`).
+
+    :ivar resource: what the site has at ``/ws``.
+    :ivar unread_bytes: what piles up for those who do not read.
+    """
+
+    def __init__(
+        self,
+        calls: ConsoleCalls,
+        seams: Seams,
+        request_timeout: float,
+        load: Load,
+        log: Logger,
+    ) -> None:
+        """
+        :param request_timeout: after so many seconds, and a grace, a request that has
+            no answer is answered with ``timeout``.
+        """
+        self.clock = seams.clock
+        self.log = log
+        self.answer_seconds_max = request_timeout + ANSWER_BACKSTOP_SECONDS
+        self.unread_bytes = 0
+        self.resource: IResource = WebSocketResource(_Factory(self))
+        self._calls = calls
+        self._load = load
+        self._refusals = Refusals(log)
+        # In the order in which they came; a dict, since sets have none.
+        self._sockets: dict[Socket, None] = {}
+        self._in_flight = 0
+        self._stopping = False
+        self._drained: list[Deferred[None]] = []
+        self._ended: list[Deferred[None]] = []
+        self._sweeping: IDelayedCall | None = None
+        calls.on_logout(self._logged_out)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._sockets)
+
+    async def stop(self) -> None:
+        """Let no more in; answer what is in hand, then say goodbye, all in bounded
+        time."""
+        self._stopping = True
+        await self._bounded(self._in_flight > 0, self._drained, DRAIN_SECONDS_MAX)
+        for socket in list(self._sockets):
+            socket.close(GOING_AWAY, "the console stops")
+        patience = CLOSE_SECONDS_MAX
+        await self._bounded(bool(self._sockets), self._ended, patience)
+        for socket in list(self._sockets):
+            socket.abort()
+
+    def _bounded(
+        self, needed: bool, waiting: list[Deferred[None]], seconds: float
+    ) -> Deferred[None]:
+        if not needed:
+            return succeed(None)
+        waited: Deferred[None] = Deferred()
+        waiting.append(waited)
+        waited.addTimeout(seconds, self.clock)
+        return waited.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
+
+    # --- requests ---------------------------------------------------------------------
+
+    def refusal(self, *, trusted: bool) -> Refused | None:
+        """Why no request is taken at the moment, None if one is."""
+        if self._stopping:
+            return Refused("unavailable", "this console is stopping")
+        if self._in_flight >= REQUESTS_OF_WEBSOCKETS_MAX:
+            many = f"{REQUESTS_OF_WEBSOCKETS_MAX} requests are in flight here already"
+            return Refused("overloaded", many)
+        return None
+
+    def begin(self, request: Request, caller: Caller) -> Deferred[object]:
+        self._in_flight += 1
+        return self._calls.call(request, caller)
+
+    def answered(self) -> None:
+        self._in_flight -= 1
+        if not self._in_flight:
+            _fire(self._drained)
+
+    # --- who comes and goes -----------------------------------------------------------
+
+    def came(self, socket: Socket) -> None:
+        """A connection asks to become a WebSocket."""
+        self._sockets[socket] = None
+        self._load.socket_opened()
+        if self._sweeping is None:
+            self._sweep()
+
+    def admit(self, socket: Socket, session: str | None) -> None:
+        """Refuse a WebSocket that is one too many.
+
+        :raises ConnectionDeny: with 503 or 429.
+        """
+        if self._stopping:
+            raise ConnectionDeny(503, "this console is stopping")
+        if len(self._sockets) > WEBSOCKETS_MAX:
+            raise ConnectionDeny(503, "there are too many WebSockets already")
+        others = [each for each in self._sockets if each is not socket]
+        if session is not None:
+            count = sum(each.session == session for each in others)
+            if count >= WEBSOCKETS_PER_SESSION_MAX:
+                raise ConnectionDeny(
+                    429, f"a session may have {WEBSOCKETS_PER_SESSION_MAX} WebSockets"
+                )
+        count = sum(each.address == socket.address for each in others)
+        if count >= WEBSOCKETS_PER_ADDRESS_MAX and not is_loopback(socket.address):
+            raise ConnectionDeny(429, "there are too many WebSockets from there")
+
+    def left(self, socket: Socket) -> None:
+        """A connection has ended."""
+        del self._sockets[socket]
+        self._load.socket_closed()
+        if not self._sockets:
+            if self._sweeping is not None:
+                self._sweeping.cancel()
+                self._sweeping = None
+            _fire(self._ended)
+
+    def refused(self, who: str, reason: str) -> None:
+        """Log that somebody was turned away or cut off."""
+        self._refusals.note(who, reason)
+
+    def is_too_much(self, unread_bytes: int) -> bool:
+        """Whether one who has let so much pile up unread is to be cut off."""
+        return (
+            unread_bytes > WEBSOCKET_UNREAD_BYTES_MAX
+            or self.unread_bytes > WEBSOCKETS_UNREAD_BYTES_MAX
+        )
+
+    def _logged_out(self, session: str) -> None:
+        for socket in list(self._sockets):
+            socket.logged_out(session)
+
+    def _sweep(self) -> None:
+        """Look at the ages of everything, in place of a timer for each."""
+        self._sweeping = self.clock.callLater(LISTENER_SWEEP_SECONDS, self._sweep)
+        now = self.clock.seconds()
+        for socket in list(self._sockets):
+            socket.sweep(now)
+
+
+class _Factory(WebSocketServerFactory):
+    noisy = False
+
+    def __init__(self, sockets: WebSockets) -> None:
+        super().__init__(server="cartnet", reactor=sockets.clock)
+        # Autobahn's own timers are off: one sweep looks after all.
+        self.setProtocolOptions(
+            webStatus=False,
+            maxFramePayloadSize=WEBSOCKET_FRAME_BYTES_MAX,
+            maxMessagePayloadSize=WEBSOCKET_FRAME_BYTES_MAX,
+            failByDrop=False,
+            openHandshakeTimeout=0,
+            closeHandshakeTimeout=0,
+            perMessageCompressionAccept=lambda _: None,
+        )
+        self._sockets = sockets
+
+    @override
+    def buildProtocol(self, addr: object) -> Socket:
+        socket = Socket(self._sockets)
+        socket.factory = self
+        self._sockets.came(socket)
+        return socket
+
+
+def _fire(waiting: list[Deferred[None]]) -> None:
+    while waiting:
+        waited = waiting.pop()
+        if not waited.called:
+            waited.callback(None)

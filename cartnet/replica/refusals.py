@@ -1,0 +1,35 @@
+"""Who was turned away, and why: logged once, not as often as they come again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cartnet.limits import REFUSALS_REMEMBERED_MAX
+from cartnet.wire.shown import one_line
+
+if TYPE_CHECKING:
+    from twisted.logger import Logger
+
+
+class Refusals:
+    """Remembers the last reason for each who was turned away."""
+
+    def __init__(self, log: Logger) -> None:
+        self._log = log
+        self._reasons: dict[str, str] = {}
+
+    def note(self, who: str, reason: str) -> None:
+        """Log that ``who`` was turned away, unless that was the last word of it."""
+        if self._reasons.get(who) == reason:
+            return
+        self._reasons.pop(who, None)
+        if len(self._reasons) >= REFUSALS_REMEMBERED_MAX:
+            del self._reasons[next(iter(self._reasons))]
+        self._reasons[who] = reason
+        self._log.warn(
+            "turned {who} away: {reason}", who=one_line(who), reason=one_line(reason)
+        )
+
+    def forget(self, who: str) -> None:
+        """Whoever it is was let in."""
+        self._reasons.pop(who, None)
