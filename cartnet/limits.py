@@ -73,7 +73,11 @@ the oldest are forgotten first."""
 SEND_BUFFER_TRUSTED_BYTES_MAX: Final = 64 * 1024 * 1024
 """Another process's connection carries many users' answers: more may pile up unread."""
 
-SEND_BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024
+ANSWERS_BYTES_MAX: Final = 4 * 1024 * 1024
+"""What the answers to a client's requests in hand may come to, by what is known of
+such answers; its next requests wait, so that nobody who reads is cut off for asking."""
+
+SEND_BUFFER_BYTES_MAX: Final = 8 * 1024 * 1024
 """A client that lets more pile up unread is closed; a peer's messages are dropped."""
 
 # --- The shop ------------------------------------------------------------------------
@@ -342,6 +346,9 @@ HTTP_LINGER_SECONDS_MAX: Final = 2.0
 """What is still sent after a request was refused unread is thrown away for so long, so
 that its sender gets to read the answer."""
 
+HTTP_STUCK_SECONDS_MAX: Final = 15
+"""A connection that is to close and does not take what is left is cut off."""
+
 HTTP_RETRY_AFTER_SECONDS: Final = 1
 """``Retry-After`` where the error itself names no time."""
 
@@ -384,6 +391,10 @@ processes carries many users' watches."""
 
 FEED_SECONDS_MIN: Final = 0.02
 """A source's pause between two looks; changes that come meanwhile are merged."""
+
+FEED_SHARE_OF_TIME: Final = 0.2
+"""A source of many users' feeds looks for no more of the time; the longer it takes,
+the longer it rests."""
 
 FEED_RETRY_SECONDS: Final = 1.0
 """A source that may not read its tables tries again after so long."""
@@ -478,7 +489,7 @@ assert CACHE_ENTRIES_MAX >= WINDOW_ENTRIES_MAX
 assert CACHE_BYTES_MAX >= WINDOW_BYTES_MAX
 assert PROPOSALS_WAITING_MAX >= REQUESTS_PER_CONNECTION_MAX
 assert WATCH_KEEPALIVE_SECONDS < 5
-assert SEND_BUFFER_BYTES_MAX > LINE_BYTES_MAX
+assert SEND_BUFFER_BYTES_MAX > ANSWERS_BYTES_MAX + LINE_BYTES_MAX
 assert CALLS_PER_LINK_MAX < REQUESTS_PER_CONNECTION_MAX
 assert ANSWER_GRACE_SECONDS + 2 * SWEEP_SECONDS < 1
 assert FEED_SILENCE_SECONDS_MAX > 5

@@ -6,6 +6,15 @@ Read in this order::
     calls.py      every call that it answers, whoever asks by whichever protocol
     operators.py  who is the operator
     socket.py     WebSockets: the messages of the replica ports as text frames
+    site.py       what its port serves: HTTP and WebSockets, and how that ends
+    channel.py    one HTTP connection: requests, bounds, headers on every answer
+    api.py        Klein's routes: the API's, the pages', the monitors'
+    routes.py     the table of the API's routes
+    openapi.py    what describes them to programs, out of that table
+    requests.py   an HTTP request -> a call
+    errors.py     errors as HTTP has them
+    pages.py      the pages and what belongs to them, in memory
+    metrics.py    what Prometheus collects
     browser.py    what a browser sends along by itself: origin and cookie
     report.py     the cluster at one moment, as the operator's page gets it
     load.py       what this console has to do
