@@ -85,8 +85,10 @@ class Conversation(Protocol):
         self._take: Callable[[bytes], None] | None = None
         self._handshake: Handshake | None = None
         self._serving: Serving | None = None
-        # Lines that came while the other side did not read its answers.
+        # Lines that wait until answers are read, or there.
         self._held: deque[bytes] = deque()
+        self._holding = False
+        self._taking = False
         self._paused = False
         self._bytes_while_paused = 0
         self._said_its_last = False
@@ -121,17 +123,19 @@ class Conversation(Protocol):
 
     def write(self, line: bytes) -> None:
         """Send a line, given without its end; one who never reads is cut off."""
-        if self._is_over:
-            return
-        if self._gate.shut and not self.supervises:
-            if self._gate.paused:
-                self._gate.enter(self._write, line)
-            return
-        self._write(line)
+        if self._gate.paused and not self.supervises:
+            self._gate.enter(self._write, line)
+        else:
+            self._write(line)
 
     def _write(self, line: bytes) -> None:
-        if self._is_over or (self._gate.isolated and not self.supervises):
-            return
+        if not self._is_over and (self.supervises or not self._gate.isolated):
+            self._send(line)
+        if self._held:
+            # This may have been an answer that they waited for.
+            self._take_held()
+
+    def _send(self, line: bytes) -> None:
         self._stream.write(line + b"\n")
         if self._paused:
             self._bytes_while_paused += len(line) + 1
@@ -217,7 +221,7 @@ class Conversation(Protocol):
             self._received(data)
 
     def _read_on(self, data: bytes) -> None:
-        if not self._ended:
+        if not self._ended and not self._holding:
             self._stream.resumeProducing()
         self._received(data)
 
@@ -236,10 +240,8 @@ class Conversation(Protocol):
             self._unfinished_since = None
         elif lines or self._unfinished_since is None:
             self._unfinished_since = self._heard_at
-        if self._held:
-            self._held.extend(lines)
-        else:
-            self._take_lines(lines)
+        self._held.extend(lines)
+        self._take_held()
 
     @override
     def connectionLost(self, reason: Failure | None = None) -> None:
@@ -283,45 +285,50 @@ class Conversation(Protocol):
         self._bytes_while_paused = 0
         if self._serving is not None:
             self._serving.wake()
-        if not self._held:
-            return
-        while self._held and not self._paused:
-            # One by one: what is still held says that there is more to be answered.
-            self._take_lines([self._held[0]])
-            if self._held:
-                self._held.popleft()
-        if self._held or self._is_over:
-            return
-        if self._said_its_last:
-            self._has_said_its_last()
-            return
-        if self._splitter.unfinished:
-            self._unfinished_since = self._listener.clock.seconds()
-        self._stream.resumeProducing()
+        self._take_held()
 
     def stopProducing(self) -> None:  # noqa: N802 # Twisted's name
         """The connection is gone; :meth:`connectionLost` follows."""
 
     # --- lines ------------------------------------------------------------------------
 
-    def _take_lines(self, lines: list[bytes]) -> None:
-        for at, line in enumerate(lines):
-            if self._is_over:
-                return
-            if self._paused:
-                self._hold(lines[at:])
-                return
-            if line is _TOO_LONG:
-                self._turn_away(f"a line may have at most {LINE_BYTES_MAX} bytes")
-            elif line[:1] != b"{" and _HTTP.match(line):
-                # A web page must not be able to make a browser post requests here.
-                self._turn_away("this port takes lines of JSON, not HTTP")
-            elif self._gate.isolated and not self._may_pass(line):
-                self._lost_its_hello |= self._take is None and is_hello(line)
-            elif self._take is None:
-                self._begin(line)
-            else:
-                self._take(line)
+    def _take_held(self) -> None:
+        """Take the lines that have come, unless they have to wait, and read on."""
+        if self._taking:
+            return  # What was answered at once is heard of in the middle of it.
+        self._taking = True
+        try:
+            while self._held and not self._has_to_wait:
+                self._take_line(self._held.popleft())
+        finally:
+            self._taking = False
+        if self._is_over:
+            return
+        if self._held:
+            self._hold()
+        elif self._holding:
+            self._read_again()
+
+    @property
+    def _has_to_wait(self) -> bool:
+        if self._paused:
+            return True
+        # A connection of the cluster's own processes carries many users' requests.
+        serving = self._serving
+        return serving is not None and serving.full and not self.trusted
+
+    def _take_line(self, line: bytes) -> None:
+        if line is _TOO_LONG:
+            self._turn_away(f"a line may have at most {LINE_BYTES_MAX} bytes")
+        elif line[:1] != b"{" and _HTTP.match(line):
+            # A web page must not be able to make a browser post requests here.
+            self._turn_away("this port takes lines of JSON, not HTTP")
+        elif self._gate.isolated and not self._may_pass(line):
+            self._lost_its_hello |= self._take is None and is_hello(line)
+        elif self._take is None:
+            self._begin(line)
+        else:
+            self._take(line)
 
     def _may_pass(self, line: bytes) -> bool:
         """Whether a line comes through although the gate is shut."""
@@ -329,11 +336,21 @@ class Conversation(Protocol):
             self.supervises = True
         return self.supervises
 
-    def _hold(self, lines: list[bytes]) -> None:
-        self._held.extend(lines)
+    def _hold(self) -> None:
         # What is not read cannot be finished in time either.
         self._unfinished_since = None
-        self._stream.pauseProducing()
+        if not self._holding:
+            self._holding = True
+            self._stream.pauseProducing()
+
+    def _read_again(self) -> None:
+        self._holding = False
+        if self._said_its_last:
+            self._has_said_its_last()
+            return
+        if self._splitter.unfinished:
+            self._unfinished_since = self._listener.clock.seconds()
+        self._stream.resumeProducing()
 
     def _begin(self, line: bytes) -> None:
         """Take the first line."""

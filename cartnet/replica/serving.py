@@ -10,9 +10,9 @@ import msgspec
 from twisted.python.failure import Failure
 
 from cartnet.errors import Refused
-from cartnet.limits import LINE_BYTES_MAX
+from cartnet.limits import ANSWERS_BYTES_MAX, LINE_BYTES_MAX
 from cartnet.replica.ports import Subscription, Watching
-from cartnet.wire.arguments import decode_arguments
+from cartnet.wire.arguments import LARGE, decode_arguments
 from cartnet.wire.replies import encode_error, encode_event, encode_ok
 from cartnet.wire.requests import BadLine, Request, decode_request
 from cartnet.wire.shown import shown
@@ -104,11 +104,13 @@ class Bounds:
 class _InHand:
     """A request that the service was given.
 
+    :ivar answer_bytes: what its answer may come to, where that may be much.
     :ivar over: nobody waits for its answer any more.
     """
 
     request: Request
     since: float
+    answer_bytes: int
     over: bool = False
 
 
@@ -173,6 +175,15 @@ class Serving:
         self._service = service
         self._line = line
         self._bounds = bounds
+        self._answer_bytes = 0
+        # The largest answer to each large call so far.
+        self._largest: dict[str, int] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether the next request should wait until one of these is answered: the
+        answers may be as many bytes as may be left unread."""
+        return self._answer_bytes >= ANSWERS_BYTES_MAX
 
     @property
     def busy(self) -> bool:
@@ -220,6 +231,7 @@ class Serving:
         for in_hand in self.in_hand.values():
             in_hand.over = True
         self.in_hand.clear()
+        self._answer_bytes = 0
         watches = list(self.watches.values())
         self.watches.clear()
         for watch in watches:
@@ -248,8 +260,12 @@ class Serving:
             )
         if request.session is None and self.session is not None:
             request = msgspec.structs.replace(request, session=self.session)
-        in_hand = _InHand(request, service.clock.seconds())
+        answer_bytes = 0
+        if request.call in LARGE:
+            answer_bytes = self._largest.get(request.call, LINE_BYTES_MAX)
+        in_hand = _InHand(request, service.clock.seconds(), answer_bytes)
         self.in_hand[request.id] = in_hand
+        self._answer_bytes += answer_bytes
         try:
             answering = service.begin(request, self._line)
         except Exception:
@@ -286,6 +302,9 @@ class Serving:
         line = encode_ok(request.id, value)
         if len(line) > LINE_BYTES_MAX:
             raise Refused("too_large", "the answer would not fit a line")
+        if request.call in LARGE:
+            largest = self._largest.get(request.call, 0)
+            self._largest[request.call] = max(largest, len(line))
         # A connection of the cluster's own processes carries many users' requests.
         if request.call == "login" and not self._line.trusted:
             self.session = _session_of(line).ok.session
@@ -299,6 +318,7 @@ class Serving:
             return
         in_hand.over = True
         del self.in_hand[in_hand.request.id]
+        self._answer_bytes -= in_hand.answer_bytes
         if line is not None:
             self._line.write(line)
         if not self.in_hand:

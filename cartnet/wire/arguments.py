@@ -296,6 +296,18 @@ READS: Final = frozenset(
 )
 """The calls that may be ``stale``."""
 
+LARGE: Final = frozenset(
+    {
+        "get_inventory",
+        "put_item",
+        "remove_item",
+        "update_inventory",
+        "reset_inventory",
+        "list_orders",
+    }
+)
+"""The calls whose answers may fill a line."""
+
 _TRUSTED_FIELDS: Final = frozenset({"unknown_item"})
 _SECRET_FIELDS: Final = frozenset({"password"})
 

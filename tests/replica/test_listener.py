@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from cartnet.consensus.messages import Heartbeat, HeartbeatReply
 from cartnet.errors import Refused
 from cartnet.limits import (
+    ANSWERS_BYTES_MAX,
     CLOSE_SECONDS_MAX,
     CONNECTIONS_MAX,
     CONNECTIONS_PER_ADDRESS_MAX,
@@ -363,6 +364,49 @@ class PaceTests(ListenerTestCase):
         self.assertTrue(visit.transport.aborted)
         self.assertLess(len(visit.transport.value()), SEND_BUFFER_BYTES_MAX + 600_000)
         self.assertEqual(self.listening.listener.in_flight, 0)
+
+    def test_large_answers_to_one_who_reads(self) -> None:
+        """However many requests for large answers come at once, so many are in hand as
+        may be left unread; nobody is cut off for asking, and all are answered."""
+        visit = self.listening.visit()
+        assert visit.protocol is not None
+        answer = {"revision": 1, "items": "x" * 300_000}
+        visit.say(*[b'{"id":%d,"call":"put_item"}' % at for at in range(100)])
+        in_hand = [len(self.host.waiting)]
+        heard: list[Any] = []
+
+        while self.host.waiting:
+            # It reads what was written, and that takes its while each time.
+            visit.protocol.pauseProducing()
+            waiting, self.host.waiting = self.host.waiting, []
+            for each in waiting:
+                each.callback(answer)
+            visit.protocol.resumeProducing()
+            in_hand.append(len(self.host.waiting))
+            heard += visit.heard()
+
+        self.assertEqual([reply["id"] for reply in heard], [*range(100)])
+        self.assertFalse(visit.is_ending)
+        self.assertEqual(in_hand[0], ANSWERS_BYTES_MAX // LINE_BYTES_MAX)
+        self.assertLess(max(in_hand), 2 + ANSWERS_BYTES_MAX / 300_000)
+        self.assertGreater(max(in_hand), ANSWERS_BYTES_MAX / 300_000 - 2)
+        self.assertEqual(visit.transport.producerState, "producing")
+
+    def test_large_answers_that_wait_no_longer(self) -> None:
+        """A request that waited is taken when an answer leaves, to one who reads."""
+        visit = self.listening.visit()
+        visit.say(*[b'{"id":%d,"call":"get_inventory"}' % at for at in range(9)])
+        first = len(self.host.waiting)
+        self.assertEqual(visit.transport.producerState, "paused")
+
+        self.host.waiting[0].callback({"items": []})
+
+        self.assertEqual([reply["id"] for reply in visit.heard()], [0])
+        self.assertGreater(len(self.host.waiting), first)
+        for each in self.host.waiting[1:]:
+            each.callback({"items": []})
+        self.assertEqual([reply["id"] for reply in visit.heard()], [*range(1, 9)])
+        self.assertEqual(visit.transport.producerState, "producing")
 
     def test_too_many_connections(self) -> None:
         """Connections are bounded, an address's too; loopback's are not. Where all are
