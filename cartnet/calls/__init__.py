@@ -5,12 +5,14 @@ Read in this order::
     answering.py       what all kinds have in common: dispatch, deadlines, sessions
     founding.py        what a new group's leader sees to: the group's id, and more
     shard.py           a shard: accounts, sessions, carts, orders
+    cart_feed.py       each session's cart as it changes, from any replica
     logins.py          login, logout, whoami
     passwords.py       argon2id off the reactor, few at once
     throttle.py        delays for those who try too often
     inventory.py       the inventory: items, takes, the operator's calls
     operator.py        the operator's account and its first password
     password_file.py   where that is kept until it is told
+    rounds.py          when a feed looks for news
     feed.py            what changed since a revision, from any replica
     directory.py       a balancer: homes out of its log, the shop out of its router
     router.py          the whole shop API, each call to the group that decides it

@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred
 
+from cartnet.calls.rounds import Rounds
 from cartnet.checkout.waiting import within
 from cartnet.errors import Refused
 from cartnet.limits import (
@@ -79,16 +79,12 @@ class Feed:
         self._clock = clock
         self._request_timeout = request_timeout
         self._logger = logger
-        self._broken = broken
+        self._rounds = Rounds(clock, self._send_changes, logger, broken)
         # In the order in which they came; a dict, since sets have none.
         self._watchers: dict[_Watcher, None] = {}
         # What whoever has a revision lacks, while nothing is applied.
         self._known: dict[int | None, _Lacking] = {}
-        self._due = False
         self._waits = False
-        self._in_round = False
-        self._round: Deferred[None] | None = None
-        self._rest: IDelayedCall | None = None
         self._keepalive: IDelayedCall | None = None
         self._stopped = False
 
@@ -125,42 +121,19 @@ class Feed:
 
     def wake(self) -> None:
         """Look whether anyone lacks anything, as soon as it may be."""
-        self._due = True
-        if not self._in_round and self._rest is None:
-            self._begin_round()
+        if self._watchers:
+            self._rounds.wake()
 
     def stop(self) -> None:
         """Forget all watchers; nothing is sent any more."""
         self._stopped = True
         for watcher in list(self._watchers):
             self.unsubscribe(watcher)
-        if self._rest is not None:
-            self._rest.cancel()
-            self._rest = None
-        if self._round is not None:
-            self._round.cancel()
+        self._rounds.stop()
 
     # --- Rounds ----------------------------------------------------------------------
 
-    def _begin_round(self) -> None:
-        self._rest = None
-        if self._stopped or not self._due or not self._watchers:
-            return
-        self._due = False
-        self._in_round = True
-        self._round = Deferred.fromCoroutine(self._send_changes())
-        self._round.addErrback(self._failed)
-        self._round.addCallback(self._end_round)
-
-    def _end_round(self, _: None) -> None:
-        self._round = None
-        self._in_round = False
-        if not self._stopped:
-            # Changes that come while it rests are merged.
-            rest = FEED_RETRY_SECONDS if self._waits else FEED_SECONDS_MIN
-            self._rest = self._clock.callLater(rest, self._begin_round)
-
-    async def _send_changes(self) -> None:
+    async def _send_changes(self) -> float:
         """Bring each watcher that keeps up to what this replica has applied."""
         unknown = dict.fromkeys(
             watcher.revision
@@ -169,7 +142,7 @@ class Feed:
         )
         revisions = tuple(unknown)[:FEED_REVISIONS_AT_ONCE_MAX]
         if len(revisions) < len(unknown):
-            self._due = True
+            self._rounds.due = True
         known = dict(self._known)
         waited, self._waits = self._waits, False
         if revisions:
@@ -180,14 +153,15 @@ class Feed:
                     self._logger.info(
                         "the feed waits: {message}", message=refused.message
                     )
-                self._due = self._waits = True
-        if not self._due:
+                self._rounds.due = self._waits = True
+        if not self._rounds.due:
             # Nothing has been applied meanwhile, so that it holds for the next comers.
             self._known = known
         for watcher in list(self._watchers):
             lacking = known.get(watcher.revision)
             if lacking is not None and watcher.sink.writable:
                 self._send(watcher, lacking)
+        return FEED_RETRY_SECONDS if self._waits else FEED_SECONDS_MIN
 
     async def _read(self, revisions: tuple[int | None, ...]) -> dict[Any, _Lacking]:
         found = await self._query(revisions, stale=True)
@@ -268,12 +242,6 @@ class Feed:
         if self._log.leader is None:
             event["stale"] = True
         return _encode(event)
-
-    def _failed(self, failure: Failure) -> None:
-        if failure.check(CancelledError):
-            return
-        self._logger.failure("the feed broke", failure)
-        self._broken(failure)
 
 
 class _Lacking:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 
 from cartnet.calls.answering import Answering, Asked
+from cartnet.calls.cart_feed import CartFeed
 from cartnet.calls.founding import Founding
 from cartnet.calls.logins import Logins
 from cartnet.checkout.coordinator import Coordinator, DeposedError
 from cartnet.checkout.saga import Superseded
 from cartnet.errors import Refused
+from cartnet.replica.ports import Watching
 from cartnet.shop import accounts, carts, orders
 from cartnet.shop.answers import (
     AccountCreated,
@@ -80,6 +82,7 @@ class ShardCalls:
             logger,
             broken,
         )
+        self._feed = CartFeed(log, seams, request_timeout, logger, broken)
         self._founding = Founding(log, seams, request_timeout, logger, broken)
         # Methods are looked up by name when a request comes, so they may refer to
         # what is made below.
@@ -103,6 +106,7 @@ class ShardCalls:
             internal={
                 "create_account": self._create_account,
                 "login": lambda asked: self._logins.login(asked),
+                "watch_cart": self._watch_cart,
             },
         )
         self._logins = Logins(self._answering, passwords, log.group.name)
@@ -124,12 +128,14 @@ class ShardCalls:
         self._coordinator.deposed()
 
     def applied(self, index: int) -> None:
-        """Nothing waits for an index here: the coordinator knows what it finished."""
+        """Have the watchers hear of what changed."""
+        self._feed.applied()
 
     def stop(self) -> None:
         """Stop what is under way."""
         self.deposed()
         self._answering.stop()
+        self._feed.stop()
 
     # --- Accounts --------------------------------------------------------------------
 
@@ -175,6 +181,20 @@ class ShardCalls:
         return await self._answering.shown(
             asked, lambda cursor: carts.read(cursor, user(cursor))
         )
+
+    async def _watch_cart(self, asked: Asked) -> object:
+        session, user = self._answering.session(asked), self._answering.user(asked)
+        known = self._log.read(user, stale=True)
+        try:
+            await self._answering.until(asked.deadline, known, _not_known)
+        except Refused as refused:
+            if refused.code != "unauthenticated":
+                raise
+            if not self._log.leads:
+                # It may have been opened a moment ago.
+                raise _not_known() from None
+            await self._answering.read_now(asked, user)
+        return Watching(lambda sink: self._feed.subscribe(session, sink))
 
     async def _add_to_cart(self, asked: Asked) -> object:
         args = asked.args
@@ -329,6 +349,10 @@ class ShardCalls:
             return found
 
         return await self._answering.shown(asked, query)
+
+
+def _not_known() -> Refused:
+    return Refused("unavailable", "the session is not known here yet: ask another")
 
 
 def _frozen() -> Refused:

@@ -5,17 +5,22 @@ A cart neither checks nor reserves stock; it knows no names and no prices.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cartnet.limits import CART_LINES_MAX, QUANTITY_MAX
 from cartnet.shop.answers import Cart, CartLine, Frozen, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cartnet.seams import Cursor
 
 LINES_TOO_MANY: Final = Refusal(
     "too_large", f"A cart holds at most {CART_LINES_MAX} different items."
 )
+_AT_ONCE: Final = 500
+"""Sessions in one statement, whose parameters are limited."""
+
 QUANTITY_TOO_LARGE: Final = Refusal(
     "too_large", f"A cart holds at most {QUANTITY_MAX} of an item."
 )
@@ -49,6 +54,34 @@ def read(cursor: Cursor, username: str) -> Cart:
         (username,),
     )
     return Cart(row[0], tuple([CartLine(*line) for line in cursor.fetchall()]), row[1])
+
+
+class State(NamedTuple):
+    """Whose cart a session's is, and what tells whether it is another than before."""
+
+    username: str
+    version: int
+    pending: str | None
+
+
+def states(cursor: Cursor, sessions: Sequence[str], now: int) -> dict[str, State]:
+    """Return the state of each session's cart, of the sessions that stand.
+
+    :param sessions: as :func:`cartnet.shop.accounts.session_user` has them.
+    :param now: the instant to judge by, in Unix seconds.
+    """
+    found: dict[str, State] = {}
+    for first in range(0, len(sessions), _AT_ONCE):
+        some = sessions[first : first + _AT_ONCE]
+        marks = ", ".join("?" * len(some))
+        cursor.execute(
+            "SELECT s.session, s.username, COALESCE(c.version, 0), c.pending"  # noqa: S608 (nothing but marks is put in)
+            " FROM sessions s LEFT JOIN carts c ON c.username = s.username"
+            f" WHERE s.session IN ({marks}) AND s.ends_at > ?",
+            (*some, now),
+        )
+        found.update({row[0]: State(*row[1:]) for row in cursor.fetchall()})
+    return found
 
 
 def add(

@@ -269,6 +269,8 @@ TRUSTED_CALLS: Final[Mapping[str, type[Arguments]]] = {
     "find_item": FindItem,
     "set_stock": SetStock,
     "take": Take,
+    "watch_cart": Nothing,
+    "conservation": Nothing,
     "supervise": Supervise,
 }
 """The calls that need a proven hello."""
@@ -292,6 +294,7 @@ READS: Final = frozenset(
         "get_order",
         "locate",
         "find_item",
+        "conservation",
     }
 )
 """The calls that may be ``stale``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.limits import CART_LINES_MAX, QUANTITY_MAX
+from cartnet.limits import CART_LINES_MAX, QUANTITY_MAX, SESSION_SECONDS_MAX
 from cartnet.shop import carts
 from cartnet.shop.accounts import UNAUTHENTICATED
 from cartnet.shop.answers import Cart, CartLine, Frozen, Refusal
@@ -137,3 +137,43 @@ class CartTests(SynchronousTestCase):
 
         self.assertEqual(cart_of(self.group, "ada").items, (CartLine("A", 1),))
         self.assertEqual(cart_of(self.group, "bob").items, (CartLine("B", 2),))
+
+
+class StatesTests(SynchronousTestCase):
+    """Whose cart a session's is, and in which state."""
+
+    def setUp(self) -> None:
+        self.group = shard()
+
+    def states(self, *sessions: str) -> dict[str, carts.State]:
+        now = self.group.time
+        return self.group.read(lambda c: carts.states(c, sessions, now))
+
+    def test_states(self) -> None:
+        """Every session that stands has one: that of its user's cart."""
+        ada, bob = self.group.log_in("ada"), self.group.log_in("bob")
+        self.group.do(AddToCart(ada, None, "A", 2))
+        self.assertEqual(
+            self.states(ada, bob, "unknown"),
+            {ada: carts.State("ada", 1, None), bob: carts.State("bob", 0, None)},
+        )
+
+        self.group.do(BeginCheckout(ada, None, None))
+
+        ((_, version, pending),) = self.states(ada).values()
+        self.assertEqual((version, pending), (1, cart_of(self.group, "ada").pending))
+        self.assertIsNotNone(pending)
+
+    def test_many(self) -> None:
+        """However many sessions there are, all are looked at."""
+        ada = self.group.log_in("ada")
+        made_up = [f"made-up-{at}" for at in range(1_200)]
+
+        self.assertEqual(list(self.states(*made_up, ada)), [ada])
+
+    def test_ended(self) -> None:
+        """A session that is over by the clock has none."""
+        ada = self.group.log_in("ada")
+        self.group.time += SESSION_SECONDS_MAX
+
+        self.assertEqual(self.states(ada), {})
