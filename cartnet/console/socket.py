@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IPushProducer, ISSLTransport
@@ -17,8 +16,8 @@ from typing_extensions import override
 from zope.interface import implementer
 
 from cartnet.console.browser import is_foreign, session_in
-from cartnet.console.errors import body_of, headers_of
-from cartnet.errors import Code, Refused
+from cartnet.console.errors import Unfit, body_of, headers_of, status_of
+from cartnet.errors import Refused
 from cartnet.limits import (
     ANSWER_BACKSTOP_SECONDS,
     CLOSE_SECONDS_MAX,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from twisted.logger import Logger
     from twisted.python.failure import Failure
     from twisted.web.resource import IResource
+    from twisted.web.server import Request as HttpRequest
 
     from cartnet.console.calls import ConsoleCalls
     from cartnet.console.load import Load
@@ -64,12 +64,6 @@ _BOUNDS: Final = Bounds(REQUESTS_PER_WEBSOCKET_MAX, WATCHES_PER_WEBSOCKET_MAX)
 
 _OF_A_SESSION: Final = frozenset({"watch_cart", "watch_cluster"})
 """Watches that end with the session that they were begun with."""
-
-_CODES: Final[dict[int, Code]] = {
-    403: "forbidden",
-    429: "rate_limited",
-    503: "overloaded",
-}
 
 
 @implementer(IPushProducer)
@@ -107,7 +101,7 @@ class Socket(WebSocketServerProtocol):
         return self._serving.session
 
     @property
-    def is_open(self) -> bool:
+    def is_live(self) -> bool:
         return bool(self.state == self.STATE_OPEN)
 
     # --- what its requests ask of it --------------------------------------------------
@@ -115,11 +109,11 @@ class Socket(WebSocketServerProtocol):
     @property
     def writable(self) -> bool:
         """Whether the other side keeps up with what is sent to it."""
-        return self.is_open and not self._paused
+        return self.is_live and not self._paused
 
     def write(self, line: bytes) -> None:
         """Send a message; one who never reads is cut off."""
-        if not self.is_open:
+        if not self.is_live:
             return
         if len(line) <= WEBSOCKET_FRAME_BYTES_MAX:
             self.sendMessage(line)
@@ -153,17 +147,14 @@ class Socket(WebSocketServerProtocol):
         self._stream.unregisterProducer()
         self._stream.registerProducer(self, True)
         super().connectionMade()
+        self._sockets.came(self)
 
     @override
     def onConnect(self, request: ConnectionRequest) -> None:
-        """Let it in, or refuse it (RFC 6455, 4.2.2)."""
-        headers = request.headers
+        """It may come in: :class:`_Resource` has seen to that."""
         secure = ISSLTransport.providedBy(self.transport)
-        if is_foreign(headers.get("origin"), headers.get("host"), secure=secure):
-            raise ConnectionDeny(403, "this page is not the console's own")
-        session = session_in(headers.get("cookie"), secure=secure)
-        self._sockets.admit(self, session)
-        self._serving.session = session
+        cookies = request.headers.get("cookie")
+        self._serving.session = session_in(cookies, secure=secure)
 
     @override
     def sendHttpErrorResponse(
@@ -172,30 +163,24 @@ class Socket(WebSocketServerProtocol):
         reason: str,
         responseHeaders: list[tuple[str, str]] | None = None,
     ) -> None:
-        """Refuse it, as every other HTTP request is refused."""
+        """Refuse what is no proper handshake (RFC 6455, 4.2.1)."""
         self._sockets.refused(self.address, reason)
-        refused = Refused(_CODES.get(code, "bad_request"), reason)
-        body = body_of(refused, "")
+        body = body_of(Refused("bad_request", reason), "")
         headers = {
             **dict(responseHeaders or []),
-            **headers_of(refused),
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
             "Connection": "close",
         }
-        if code == 426:
-            headers["Upgrade"] = "websocket"
-        lines = [
-            f"HTTP/1.1 {code} {HTTPStatus(code).phrase}",
-            *(f"{n}: {v}" for n, v in headers.items()),
-        ]
+        lines = [f"HTTP/1.1 {code} {HTTPStatus(code).phrase}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         self.sendData("\r\n".join([*lines, "", ""]).encode() + body)
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye; what was written before leaves first."""
-        if self.is_open:
+        if self.is_live:
             self._end()
             self.sendCloseFrame(code, reason.encode())
 
@@ -227,7 +212,7 @@ class Socket(WebSocketServerProtocol):
 
     def sweep(self, now: float) -> None:
         """Ask for a sign of life; end what has lasted too long."""
-        if not self.is_open:
+        if not self.is_live:
             if self._closing_since is None:
                 self._closing_since = now
             elif now - self._closing_since > CLOSE_SECONDS_MAX:
@@ -254,7 +239,7 @@ class Socket(WebSocketServerProtocol):
 
     @override
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        if not self.is_open:
+        if not self.is_live:
             return
         if isBinary:
             self.close(TEXT_ALONE, "messages are text")
@@ -313,7 +298,7 @@ class WebSockets:
         self.log = log
         self.answer_seconds_max = request_timeout + ANSWER_BACKSTOP_SECONDS
         self.unread_bytes = 0
-        self.resource: IResource = WebSocketResource(_Factory(self))
+        self.resource: IResource = _Resource(self)
         self._calls = calls
         self._load = load
         self._refusals = Refusals(log)
@@ -382,25 +367,21 @@ class WebSockets:
         if self._sweeping is None:
             self._sweep()
 
-    def admit(self, socket: Socket, session: str | None) -> None:
-        """Refuse a WebSocket that is one too many.
-
-        :raises ConnectionDeny: with 503 or 429.
-        """
+    def unwelcome(self, address: str, session: str | None) -> Refused | None:
+        """Why one more may not come in, None if it may."""
         if self._stopping:
-            raise ConnectionDeny(503, "this console is stopping")
-        if len(self._sockets) > WEBSOCKETS_MAX:
-            raise ConnectionDeny(503, "there are too many WebSockets already")
-        others = [each for each in self._sockets if each is not socket]
+            return Refused("unavailable", "this console is stopping")
+        if len(self._sockets) >= WEBSOCKETS_MAX:
+            return Refused("overloaded", "there are too many WebSockets already")
         if session is not None:
-            count = sum(each.session == session for each in others)
+            count = sum(each.session == session for each in self._sockets)
             if count >= WEBSOCKETS_PER_SESSION_MAX:
-                raise ConnectionDeny(
-                    429, f"a session may have {WEBSOCKETS_PER_SESSION_MAX} WebSockets"
-                )
-        count = sum(each.address == socket.address for each in others)
-        if count >= WEBSOCKETS_PER_ADDRESS_MAX and not is_loopback(socket.address):
-            raise ConnectionDeny(429, "there are too many WebSockets from there")
+                many = f"a session may have {WEBSOCKETS_PER_SESSION_MAX} WebSockets"
+                return Refused("rate_limited", many)
+        count = sum(each.address == address for each in self._sockets)
+        if count >= WEBSOCKETS_PER_ADDRESS_MAX and not is_loopback(address):
+            return Refused("rate_limited", "there are too many WebSockets from there")
+        return None
 
     def left(self, socket: Socket) -> None:
         """A connection has ended."""
@@ -435,6 +416,40 @@ class WebSockets:
             socket.sweep(now)
 
 
+class _Resource(WebSocketResource):
+    """``/ws``: refuses whom a WebSocket is not for, as HTTP requests are refused."""
+
+    def __init__(self, sockets: WebSockets) -> None:
+        super().__init__(_Factory(sockets))
+        self._sockets = sockets
+
+    @override
+    def render(self, request: HttpRequest) -> bytes | int:
+        address = str(getattr(request.getClientAddress(), "host", "local socket"))
+        refused = self._refusal(request, address)
+        if refused is None:
+            answer: bytes | int = super().render(request)
+            return answer
+        self._sockets.refused(address, refused.message)
+        request.setResponseCode(status_of(refused))
+        for name, value in headers_of(refused).items():
+            request.setHeader(name, value)
+        request.setHeader("Content-Type", "application/json")
+        return body_of(refused, "")
+
+    def _refusal(self, request: HttpRequest, address: str) -> Refused | None:
+        secure = request.isSecure()
+        if is_foreign(
+            request.getHeader("Origin"), request.getHeader("Host"), secure=secure
+        ):
+            return Refused("forbidden", "this page is not the console's own")
+        if request.getHeader("Upgrade") is None:
+            what = "a WebSocket is asked for by an Upgrade header"
+            return Unfit(426, what, {"Upgrade": "websocket"})
+        session = session_in(request.getHeader("Cookie"), secure=secure)
+        return self._sockets.unwelcome(address, session)
+
+
 class _Factory(WebSocketServerFactory):
     noisy = False
 
@@ -456,7 +471,6 @@ class _Factory(WebSocketServerFactory):
     def buildProtocol(self, addr: object) -> Socket:
         socket = Socket(self._sockets)
         socket.factory = self
-        self._sockets.came(socket)
         return socket
 
 
