@@ -35,7 +35,7 @@ STATUS_OF: Final[Mapping[Code, int]] = {
 class Unfit(Refused):
     """A ``bad_request`` for which HTTP has a status of its own.
 
-    :ivar status: 405 or 415.
+    :ivar status: 405, 415 or 426.
     :ivar headers: what goes with it.
     """
 
