@@ -1,12 +1,14 @@
 // One WebSocket to the console: calls, and watches that live on across reconnects.
 
 import { ApiError } from "./api.js";
+import { pause } from "./store.js";
 
 const BACKOFF_MS_MIN = 500;
 const BACKOFF_MS_MAX = 15_000;
 const SILENCE_MS_MAX = 15_000; // Watches speak every five seconds, and so does our ping.
 const PING_MS = 5_000;
 const CALL_MS_MAX = 15_000;
+const PROBE_MS = 2_000;
 const PASSING = new Set(["unavailable", "overloaded", "not_leader", "timeout", "internal"]);
 
 /**
@@ -17,7 +19,8 @@ const PASSING = new Set(["unavailable", "overloaded", "not_leader", "timeout", "
  * - `connecting`: the first attempt is under way;
  * - `live`: connected, and what is watched is current;
  * - `stale`: connected, but what is watched is as of `since` (a Date): no leader is heard;
- * - `unavailable`: connected, but a watch is refused for now: no majority;
+ * - `unavailable`: connected, but a watch or (see `doubt`) a call is refused for now: no
+ *   majority;
  * - `reconnecting`: not connected since `since`; the next attempt is in `seconds`;
  * - `offline`: as before, and the browser says that there is no network at all.
  */
@@ -37,6 +40,7 @@ export class Socket extends EventTarget {
     this.attempts = 0;
     this.retryAt = 0;
     this.heardAt = 0;
+    this.doubtful = false;
     addEventListener("online", () => this.retryNow());
     addEventListener("offline", () => this.lost());
     document.addEventListener("visibilitychange", () => {
@@ -77,8 +81,8 @@ export class Socket extends EventTarget {
     };
   }
 
-  /** Make one call; resolves to its answer. @throws ApiError */
-  call(call, args = {}) {
+  /** Make one call, a write with its key; resolves to its answer. @throws ApiError */
+  call(call, args = {}, { key } = {}) {
     return new Promise((resolve, reject) => {
       if (!this.open) {
         reject(new ApiError("unavailable", "Not connected just now."));
@@ -90,7 +94,7 @@ export class Socket extends EventTarget {
         reject(new ApiError("timeout", "No answer came in time."));
       }, CALL_MS_MAX);
       this.calls.set(id, { resolve, reject, timer });
-      this.send({ id, call, args });
+      this.send({ id, call, args, key });
     });
   }
 
@@ -106,6 +110,24 @@ export class Socket extends EventTarget {
     if (this.open || this.web?.readyState === WebSocket.CONNECTING) return;
     this.attempts = 0;
     this.connect();
+  }
+
+  /** A call was `unavailable`: say so until `probe()`, a promise of the like, succeeds. */
+  async doubt(probe) {
+    if (this.doubtful) return;
+    this.doubtful = true;
+    this.judge();
+    for (let refused = true; refused; ) {
+      await pause(PROBE_MS);
+      try {
+        await probe();
+        refused = false;
+      } catch (error) {
+        refused = error.passing === true;
+      }
+    }
+    this.doubtful = false;
+    this.judge();
   }
 
   // --- Its life -----------------------------------------------------------------------
@@ -228,7 +250,7 @@ export class Socket extends EventTarget {
     let state = "live";
     if (this.web === null) state = navigator.onLine === false ? "offline" : "reconnecting";
     else if (!this.open) state = this.state === "connecting" ? "connecting" : "reconnecting";
-    else if (watches.some((watch) => watch.held)) state = "unavailable";
+    else if (this.doubtful || watches.some((watch) => watch.held)) state = "unavailable";
     else if (watches.some((watch) => watch.stale)) state = "stale";
     this.seconds = this.retryAt ? Math.max(0, Math.ceil((this.retryAt - Date.now()) / 1000)) : 0;
     if (state === this.state && !counting) return;
