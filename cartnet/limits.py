@@ -313,7 +313,7 @@ WEBSOCKET_PONG_SECONDS_MAX: Final = 20.0
 
 # --- Tools ---------------------------------------------------------------------------
 
-IMPORT_WINDOW_ITEMS: Final = 64
+IMPORT_WINDOW_ITEMS: Final = 32
 """Items of a catalogue sent before their answers; less than the keys remembered."""
 
 IMPORT_ATTEMPTS_MAX: Final = 30

@@ -23,11 +23,17 @@ class Failed(msgspec.Struct):
     details: dict[str, Any] = {}
 
 
+class Ok(msgspec.Struct):
+    """Of a reply's ``ok`` what the tool wants: the items are many."""
+
+    revision: int | None = None
+
+
 class Answer(msgspec.Struct):
     """A reply's line."""
 
     id: int | str | None
-    ok: dict[str, Any] | None = None
+    ok: Ok | None = None
     error: Failed | None = None
 
 

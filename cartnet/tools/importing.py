@@ -110,9 +110,8 @@ class Import:
         for item, answer in zip(window, answers, strict=True):
             if answer.error is None:
                 self.done += 1
-                revision = (answer.ok or {}).get("revision")
-                if isinstance(revision, int):
-                    self.revision = max(self.revision, revision)
+                if answer.ok is not None and answer.ok.revision is not None:
+                    self.revision = max(self.revision, answer.ok.revision)
             elif answer.error.code in AGAIN:
                 left.append(item)
                 obstacle = answer

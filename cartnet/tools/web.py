@@ -17,7 +17,7 @@ from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
 from twisted.web.client import RequestTransmissionFailed as TransmissionFailed
 
 from cartnet.errors import CODES, Refused
-from cartnet.tools.balancer import Answer, Failed
+from cartnet.tools.balancer import Answer, Failed, Ok
 from cartnet.tools.failure import ToolError
 
 T = TypeVar("T")
@@ -178,14 +178,14 @@ class WebBalancer:
         try:
             if request["call"] == "login":
                 await self._web.log_in(args["password"])
-                return Answer(None, ok={})
+                return Answer(None, ok=Ok())
             assert request["call"] == "put_item"
             path = item_path(args.pop("item"))
             ok = await self._web.ask("PUT", path, args, request["key"])
         except Refused as refused:
             error = Failed(refused.code, refused.message, dict(refused.details))
             return Answer(None, error=error)
-        return Answer(None, ok=ok)
+        return Answer(None, ok=Ok(ok["revision"]))
 
 
 def item_path(item: str) -> str:
