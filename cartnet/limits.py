@@ -220,8 +220,12 @@ HAND_OVER_SECONDS_MAX: Final = 0.5
 DRAIN_SECONDS_MAX: Final = 3.5
 """How long a clean stop waits for the answers to requests in hand."""
 
-STOP_SECONDS_MAX: Final = 5.0
-"""A clean stop takes no longer; what is unfinished then is cut off."""
+CONSOLE_ALONE_SECONDS_MAX: Final = 1.0
+"""For so long a stopping console has all replicas at its service; then they stop, too.
+"""
+
+STOP_SECONDS_MAX: Final = 4.0
+"""Then, replicas that have not stopped are cut off."""
 
 # --- Supervision and the admin line --------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -16,9 +17,10 @@ import cartnet
 from cartnet.admin.holder import holder
 from cartnet.admin.protocol import AdminFactory
 from cartnet.errors import Refused
-from cartnet.limits import LEADER_POLL_SECONDS
+from cartnet.limits import CONSOLE_ALONE_SECONDS_MAX, LEADER_POLL_SECONDS
 from cartnet.observability.terminal import complain, give_up, say
 from cartnet.storage.owner import StartError
+from cartnet.supervisor.hosting import observe
 from cartnet.supervisor.in_process import InProcess
 from cartnet.supervisor.lifeline import report_started
 from cartnet.topology.address import split
@@ -221,10 +223,16 @@ class Process(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        console = None
         if self._console is not None:
-            # What it has in hand needs the replicas.
-            await self._console.stop()
+            # What it has in hand needs the replicas, if that does not take too long.
+            console = Deferred.fromCoroutine(self._console.stop())
+            waited = observe(console).addTimeout(CONSOLE_ALONE_SECONDS_MAX, self._clock)
+            waited.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
+            await waited
         await self._supervisor.stop()
+        if console is not None:
+            await console
         if self._admin_port is not None:
             await maybeDeferred(self._admin_port.stopListening)
         self._cluster.stop()
