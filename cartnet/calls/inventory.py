@@ -11,7 +11,7 @@ from cartnet.calls.logins import Logins
 from cartnet.calls.operator import OperatorAccount
 from cartnet.errors import Refused
 from cartnet.replica.ports import Watching
-from cartnet.shop import inventory
+from cartnet.shop import books, inventory
 from cartnet.shop.commands import (
     ChangeStock,
     PutItem,
@@ -98,9 +98,11 @@ class InventoryCalls:
                 "update_inventory": self._update_inventory,
                 "reset_inventory": self._reset_inventory,
                 "set_stock": self._set_stock,
+                "conservation": self._conservation,
             },
         )
         self._logins = Logins(self._answering, passwords, None)
+        self._sold = books.Sold()
 
     # --- The replica's side ----------------------------------------------------------
 
@@ -111,6 +113,8 @@ class InventoryCalls:
     def led(self) -> None:
         """See that the group has an id and the operator an account."""
         self._founding.led()
+        # A snapshot may have come since it led last.
+        self._sold = books.Sold()
 
     def deposed(self) -> None:
         """Leave that to the next leader."""
@@ -143,6 +147,18 @@ class InventoryCalls:
             asked, _once_formed(lambda cursor: inventory.find(cursor, item))
         )
         return {"item": found}
+
+    async def _conservation(self, asked: Asked) -> object:
+        before = self._sold
+
+        def query(cursor: Cursor) -> tuple[books.Sold, books.Balance]:
+            sold = books.add_up(cursor, before)
+            return sold, books.balance(cursor, sold)
+
+        sold, balance = await self._answering.read_now(asked, _once_formed(query))
+        if self._sold is before:
+            self._sold = sold
+        return balance
 
     async def _take(self, asked: Asked) -> object:
         args = asked.args

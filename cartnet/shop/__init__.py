@@ -15,6 +15,7 @@ Read in this order::
     inventory.py  the inventory's machine, over the next two
     catalogue.py  items, stock and revisions
     takings.py    the decision of a checkout: all lines or none
+    books.py      whether stock is conserved
 
 No clock, no randomness, no float; every query whose order matters is ordered. What
 depends on state is decided here and returned, never raised, before the first write.

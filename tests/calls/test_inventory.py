@@ -170,6 +170,24 @@ class ItemTests(InventoryTestCase):
             self.assertEqual(refused.code, "bad_request")
         self.assertEqual(self.stock()["A"], 98)
 
+    def test_conservation(self) -> None:
+        """The leader tells the cluster's own whether stock is conserved, at any time
+        of its office and of another's."""
+        for index in range(3):
+            self.ok("take", {**TAKE, "index": 10 + index})
+            balance = self.ok("conservation")
+            self.assertEqual((balance["conserved"], balance["items"]), (True, 3))
+            revision = self.ok("get_inventory")["revision"]
+            self.assertEqual(balance["revision"], revision)
+        self.assertEqual(self.refused("conservation", to=FOLLOWER).code, "not_leader")
+        self.assertEqual(
+            self.refused("conservation", caller=STRANGER).code, "forbidden"
+        )
+
+        self.shop.inventory.elect(FOLLOWER)
+
+        self.assertTrue(self.ok("conservation", to=FOLLOWER)["conserved"])
+
     def test_watch(self) -> None:
         """Anyone watches, at any replica."""
         events: list[Any] = []
