@@ -263,6 +263,9 @@ class Conversation(Protocol):
 
     def _has_said_its_last(self) -> None:
         self._said_its_last = True
+        if self._splitter.unfinished and self._handshake is None:
+            # A client's last line may lack its end; it gets its answer.
+            self._received(b"\n")
         if not self._held and (self._serving is None or not self._serving.in_hand):
             self.close()
 

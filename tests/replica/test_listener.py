@@ -735,6 +735,37 @@ class EndTests(ListenerTestCase):
         IHalfCloseableProtocol(idle.protocol).readConnectionLost()
         self.assertTrue(idle.transport.disconnecting)
 
+    def test_last_line_without_its_end(self) -> None:
+        """The last line of one who has said its last needs no line feed; what a proven
+        process was cut off in is no line."""
+        visit = self.listening.visit()
+        visit.say_bytes(PING + b"\n" + b'{"id":2,"call":"get_cart"}')
+        IHalfCloseableProtocol(visit.protocol).readConnectionLost()
+        self.assertFalse(visit.is_ending)
+
+        self.host.waiting[0].callback({})
+
+        self.assertEqual(visit.codes(), [(1, "ok"), (2, "ok")])
+        self.assertTrue(visit.transport.disconnecting)
+
+        only = self.listening.visit()
+        only.say_bytes(PING)
+        IHalfCloseableProtocol(only.protocol).readConnectionLost()
+        self.assertEqual(only.codes(), [(1, "ok")])
+        self.assertTrue(only.transport.disconnecting)
+
+        bad = self.listening.visit()
+        bad.say_bytes(b'{"id":1,"call":"pi')
+        IHalfCloseableProtocol(bad.protocol).readConnectionLost()
+        self.assertEqual(bad.codes(), [(None, "bad_request")])
+        self.assertTrue(bad.transport.disconnecting)
+
+        peer = self.listening.visit().meet(identity())
+        peer.say_bytes(encode_message(Heartbeat(1, 2, 3))[:-5])
+        IHalfCloseableProtocol(peer.protocol).readConnectionLost()
+        self.assertEqual(self.host.messages, [])
+        self.assertEqual(self.listening.warnings(), [])
+
     def test_over_a_pump(self) -> None:
         """A client over Twisted's simulated stream is answered and closed in order."""
         client = AccumulatingProtocol()
