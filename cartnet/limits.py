@@ -306,10 +306,9 @@ WEBSOCKETS_PER_ADDRESS_MAX: Final = 256
 WEBSOCKETS_PER_SESSION_MAX: Final = 5
 """More with one session's cookie are refused with 429."""
 
-WEBSOCKET_UNREAD_BYTES_MAX: Final = 4 * 1024 * 1024
 WEBSOCKETS_UNREAD_BYTES_MAX: Final = 64 * 1024 * 1024
-"""One WebSocket, or all of a console together, that let more pile up unread: whoever
-does not read its answers is cut off."""
+"""More may not pile up unread on all WebSockets of a console together: whoever is sent
+more and does not read it is cut off."""
 
 WEBSOCKET_PING_SECONDS: Final = 20.0
 WEBSOCKET_PONG_SECONDS_MAX: Final = 20.0
@@ -499,4 +498,4 @@ assert ANSWER_GRACE_SECONDS + 2 * SWEEP_SECONDS < 1
 assert FEED_SILENCE_SECONDS_MAX > 5
 assert ANSWER_GRACE_SECONDS < ANSWER_BACKSTOP_SECONDS
 assert ANSWER_BACKSTOP_SECONDS + LISTENER_SWEEP_SECONDS < 1
-assert WEBSOCKET_UNREAD_BYTES_MAX > LINE_BYTES_MAX
+assert WEBSOCKETS_UNREAD_BYTES_MAX > SEND_BUFFER_BYTES_MAX

@@ -26,11 +26,11 @@ from cartnet.limits import (
     LISTENER_SWEEP_SECONDS,
     REQUESTS_OF_WEBSOCKETS_MAX,
     REQUESTS_PER_WEBSOCKET_MAX,
+    SEND_BUFFER_BYTES_MAX,
     WATCHES_PER_WEBSOCKET_MAX,
     WEBSOCKET_FRAME_BYTES_MAX,
     WEBSOCKET_PING_SECONDS,
     WEBSOCKET_PONG_SECONDS_MAX,
-    WEBSOCKET_UNREAD_BYTES_MAX,
     WEBSOCKETS_MAX,
     WEBSOCKETS_PER_ADDRESS_MAX,
     WEBSOCKETS_PER_SESSION_MAX,
@@ -83,8 +83,10 @@ class Socket(WebSocketServerProtocol):
         self.unread_bytes = 0
         self._sockets = sockets
         self._serving = Serving(sockets, self, _BOUNDS)
-        # Messages that came while the other side did not read its answers.
+        # Messages that wait until answers are read, or there.
         self._held: deque[bytes] = deque()
+        self._holding = False
+        self._taking = False
         self._paused = False
         self._pinged = False
         self._heard_at = self._asked_at = sockets.clock.seconds()
@@ -113,8 +115,13 @@ class Socket(WebSocketServerProtocol):
 
     def write(self, line: bytes) -> None:
         """Send a message; one who never reads is cut off."""
-        if not self.is_live:
-            return
+        if self.is_live:
+            self._say(line)
+        if self._held:
+            # This may have been an answer that they waited for.
+            self._take_held()
+
+    def _say(self, line: bytes) -> None:
         if len(line) <= WEBSOCKET_FRAME_BYTES_MAX:
             self.sendMessage(line)
         else:
@@ -243,15 +250,27 @@ class Socket(WebSocketServerProtocol):
             return
         if isBinary:
             self.close(TEXT_ALONE, "messages are text")
-        elif self._paused:
-            self._held.append(payload)
-            self._stream.pauseProducing()
         else:
-            self._take(payload)
+            self._asked_at = self._heard_at
+            self._held.append(payload)
+            self._take_held()
 
-    def _take(self, payload: bytes) -> None:
-        self._asked_at = self._sockets.clock.seconds()
-        self._serving.take(payload)
+    def _take_held(self) -> None:
+        """Take the messages that have come, unless they have to wait, and read on."""
+        if self._taking:
+            return  # What was answered at once is heard of in the middle of it.
+        self._taking = True
+        try:
+            while self._held and not (self._paused or self._serving.full):
+                self._serving.take(self._held.popleft())
+        finally:
+            self._taking = False
+        if self.is_live and self._holding is not bool(self._held):
+            self._holding = not self._holding
+            if self._holding:
+                self._stream.pauseProducing()
+            else:
+                self._stream.resumeProducing()
 
     # --- IPushProducer: the other side's pace -----------------------------------------
 
@@ -265,11 +284,7 @@ class Socket(WebSocketServerProtocol):
         self._sockets.unread_bytes -= self.unread_bytes
         self.unread_bytes = 0
         self._serving.wake()
-        was_held = bool(self._held)
-        while self._held and not self._paused:
-            self._take(self._held.popleft())
-        if was_held and not self._held:
-            self._stream.resumeProducing()
+        self._take_held()
 
     def stopProducing(self) -> None:  # noqa: N802 # Twisted's name
         """The connection is gone; :meth:`connectionLost` follows."""
@@ -400,7 +415,7 @@ class WebSockets:
     def is_too_much(self, unread_bytes: int) -> bool:
         """Whether one who has let so much pile up unread is to be cut off."""
         return (
-            unread_bytes > WEBSOCKET_UNREAD_BYTES_MAX
+            unread_bytes > SEND_BUFFER_BYTES_MAX
             or self.unread_bytes > WEBSOCKETS_UNREAD_BYTES_MAX
         )
 

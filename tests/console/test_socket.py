@@ -12,11 +12,11 @@ from cartnet.limits import (
     CLOSE_SECONDS_MAX,
     IDLE_SECONDS_MAX,
     REQUESTS_PER_WEBSOCKET_MAX,
+    SEND_BUFFER_BYTES_MAX,
     WATCHES_PER_WEBSOCKET_MAX,
     WEBSOCKET_FRAME_BYTES_MAX,
     WEBSOCKET_PING_SECONDS,
     WEBSOCKET_PONG_SECONDS_MAX,
-    WEBSOCKET_UNREAD_BYTES_MAX,
     WEBSOCKETS_MAX,
     WEBSOCKETS_PER_ADDRESS_MAX,
     WEBSOCKETS_PER_SESSION_MAX,
@@ -427,19 +427,36 @@ class PaceTests(SocketTestCase):
         self.assertEqual(visitor.codes(), [(1, "ok"), (2, "ok")])
         self.assertTrue(visitor.is_read)
 
+    def test_large_answers_wait(self) -> None:
+        """A burst of calls with large answers is taken as fast as these are there."""
+        visitor = self.visiting.visit()
+        for number in range(REQUESTS_PER_WEBSOCKET_MAX):
+            visitor.ask(number, "get_inventory")
+        self.assertLess(len(self.calls.waiting), REQUESTS_PER_WEBSOCKET_MAX)
+        self.assertFalse(visitor.is_read)
+
+        at = 0
+        while at < len(self.calls.waiting):
+            self.calls.waiting[at].callback({"items": "x" * 1_000_000})
+            at += 1
+
+        every = [(number, "ok") for number in range(REQUESTS_PER_WEBSOCKET_MAX)]
+        self.assertEqual(visitor.codes(), every)
+        self.assertTrue(visitor.is_read)
+
     def test_unread_answers(self) -> None:
         """One who leaves too much unread is cut off; others notice nothing."""
         visitor, other = self.visiting.visit(), self.visiting.visit()
-        half = {"items": "x" * (WEBSOCKET_UNREAD_BYTES_MAX // 5)}
-        for number in range(6):
-            visitor.ask(number, "get_inventory")
+        large = {"items": "x" * 1_000_000}
+        count = SEND_BUFFER_BYTES_MAX // 1_000_000
+        for number in range(count + 1):
+            visitor.ask(number, "get_cart")
         visitor.stop_reading()
 
-        for waiting in self.calls.waiting[:4]:
-            waiting.callback(half)
+        for waiting in self.calls.waiting[:-1]:
+            waiting.callback(large)
         self.assertFalse(visitor.transport.aborted)
-        for waiting in self.calls.waiting[4:]:
-            waiting.callback(half)
+        self.calls.waiting[-1].callback(large)
 
         self.assertTrue(visitor.transport.aborted)
         self.assertIn("does not read its answers", self.visiting.warnings()[0])
@@ -449,28 +466,30 @@ class PaceTests(SocketTestCase):
 
     def test_all_that_is_unread(self) -> None:
         """What all leave unread together is bounded; who reads again counts no more."""
-        many = WEBSOCKETS_UNREAD_BYTES_MAX // WEBSOCKET_UNREAD_BYTES_MAX + 1
-        visitors = [self.visiting.visit() for _ in range(many)]
-        much = {"items": "x" * (WEBSOCKET_UNREAD_BYTES_MAX - 1_000)}
+        megabytes = WEBSOCKETS_UNREAD_BYTES_MAX // 1_000_000
+        large = {"items": "x" * 1_000_000}
+        visitors = [self.visiting.visit() for _ in range(megabytes // 4 + 1)]
         for visitor in visitors:
-            visitor.ask(1, "get_inventory")
+            for number in range(4):
+                visitor.ask(number, "get_cart")
             visitor.stop_reading()
-        waiting = iter(self.calls.waiting)
-
-        for _ in visitors[:-1]:
-            next(waiting).callback(much)
-        self.assertFalse(any(visitor.is_gone for visitor in visitors))
-        visitors[0].read_on()
-        next(waiting).callback(much)
+        for waiting in self.calls.waiting[:megabytes]:
+            waiting.callback(large)
         self.assertFalse(any(visitor.is_gone for visitor in visitors))
 
-        visitors[0].ask(2, "watch_inventory")
-        visitors[0].stop_reading()
-        for _ in range(1 + WEBSOCKET_UNREAD_BYTES_MAX // len(FILLER)):
-            self.source.subscriptions[0].sink.send(FILLER)
+        reads = visitors.pop(0)
+        reads.read_on()
+        reads.ask("watch", "watch_inventory")
+        for waiting in self.calls.waiting[megabytes:]:
+            waiting.callback(large)
+        self.assertFalse(any(visitor.is_gone for visitor in visitors))
+        reads.stop_reading()
+        sink = self.source.subscriptions[0].sink
+        for _ in range(4_000_000 // len(FILLER) + 1):
+            sink.send(FILLER)
 
-        self.assertEqual(visitors[0].is_gone, True)
-        self.assertFalse(any(visitor.is_gone for visitor in visitors[1:]))
+        self.assertTrue(reads.is_gone)
+        self.assertFalse(any(visitor.is_gone for visitor in visitors))
 
     def test_silence(self) -> None:
         """A silent one is asked for a sign of life, and is cut off without one."""
