@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _JSON: Final = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.I)
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.I)
+_INTEGER: Final = re.compile(r"-?[0-9]{1,15}")
 _TOKEN: Final = re.compile(rf"[!-~]{{1,{SESSION_CHARACTERS_MAX}}}")
 
 
@@ -42,20 +43,13 @@ def bearer(request: HttpRequest) -> str | None:
 
 
 def session_of(request: HttpRequest) -> str | None:
-    """The session's token: of the header, else of the cookie.
-
-    :raises Refused: ``unauthenticated``: what is there is no token.
-    """
+    """The session's token: of the header, else of the cookie; None is no token."""
     token = bearer(request)
     if token is None:
         name = cookie_name(secure=request.isSecure())
         cookie: bytes | None = request.getCookie(name.encode())
-        if not cookie:
-            return None
-        token = cookie.decode("latin-1")
-    if not _TOKEN.fullmatch(token):
-        raise Refused("unauthenticated", "that is no session: log in")
-    return token
+        token = (cookie or b"").decode("latin-1")
+    return token if _TOKEN.fullmatch(token) else None
 
 
 def read_call(
@@ -98,30 +92,28 @@ def _decoded(name: str, segment: str) -> str:
 
 
 def _read_query(route: Route, request: HttpRequest) -> dict[str, Any]:
-    given: dict[bytes, list[bytes]] = request.args or {}
+    # Twisted's own reading leaves out what has no "=".
+    _, _, query = request.uri.decode("latin-1").partition("?")
     known = (*route.query, *(("stale",) if route.may_be_stale else ()))
     read: dict[str, Any] = {}
-    for raw_name, values in given.items():
-        name = raw_name.decode("utf-8", "replace")
+    for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known:
             takes = ", ".join(known) or "none"
             raise Refused(
                 "bad_request",
                 f"there is no query parameter {shown(name)} here; it takes: {takes}",
             )
-        if len(values) > 1:
+        if name in read:
             raise Refused("bad_request", f"{name} stands twice in the query")
-        value = values[0].decode("utf-8", "replace")
+        read[name] = value
         if name == "stale":
             if value not in ("true", "false"):
                 raise Refused(
                     "bad_request", f"stale must be true or false, not {shown(value)}"
                 )
             read[name] = value == "true"
-        elif re.fullmatch(r"-?[0-9]{1,15}", value) and name == "limit":
+        elif name == "limit" and _INTEGER.fullmatch(value):
             read[name] = int(value)
-        else:
-            read[name] = value
     return read
 
 
