@@ -8,6 +8,30 @@ from __future__ import annotations
 import msgspec
 
 
+class Life(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One start of a replica on one file, from which it goes on until it ends.
+
+    :ivar file: the file's random id.
+    :ivar starts: how often a replica has started on it, this time included.
+    :ivar incarnation: random, drawn at this start.
+    """
+
+    file: str
+    starts: int
+    incarnation: str
+
+    def precedes(self, other: Life) -> bool:
+        """Whether this is of an older copy of the file that ``other`` is of.
+
+        A start is on the disk before anybody hears of it, so a file on which the
+        start that comes next has been made before is not what it was then.
+        """
+        return self.file == other.file and (
+            self.starts < other.starts
+            or (self.starts == other.starts and self.incarnation != other.incarnation)
+        )
+
+
 class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One entry of the replicated log.
 

@@ -8,6 +8,11 @@ founders, are kept by each; a founder that missed the meeting takes them from an
 A replica that meets founders among which its own file is not is an amnesiac: it is
 sent the log like all others, but does not vote, campaign or count until an entry of
 the log, committed without it, has put its new file in the place of the lost one.
+
+So is a replica whose file is an older copy of what it was: it has forgotten as much.
+Every start on a file is counted there, and has a random number; whoever meets a member
+keeps both on its own disk, before anything that it says relies on that member. A start
+that has been met before, with another number, is one on an old copy.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cartnet.consensus.messages import Life
     from cartnet.wire.hello import Identity
 
 
@@ -22,20 +28,24 @@ class Formation:
     """What one replica knows of the files of its group.
 
     :ivar founders: the file ids that count, by name; empty before the group formed.
+    :ivar lives: those of the other members that were met last, with files that count.
     """
 
     def __init__(
         self,
         name: str,
         members: tuple[str, ...],
-        file_id: str,
+        life: Life,
         founders: dict[str, str],
+        lives: dict[str, Life],
     ) -> None:
         assert name in members
         self._name = name
         self._others = tuple(member for member in members if member != name)
-        self.file_id = file_id
+        self.life = life
+        self.file_id = life.file
         self.founders = founders
+        self.lives = lives
         self._met: dict[str, Identity] = {}
         self._files: dict[str, str] = {}
 
@@ -65,13 +75,38 @@ class Formation:
         return (
             identity is None
             or not self.founders
-            or identity.file == self.founders.get(member)
+            or (
+                identity.file == self.founders.get(member)
+                and not self._has_old_copy(identity)
+            )
         )
+
+    def _has_old_copy(self, identity: Identity) -> bool:
+        life, known = identity.life, self.lives.get(identity.replica)
+        return life is not None and known is not None and life.precedes(known)
+
+    def knows_newer(self, identity: Identity) -> bool:
+        """Whether a member has met a newer file of this replica than it has."""
+        known = identity.lives.get(self._name)
+        return known is not None and self.life.precedes(known)
+
+    def note_lives(self) -> bool:
+        """Note the lives of those who count; say whether any is new."""
+        if not self.founders:
+            return False
+        met = {
+            name: life
+            for name, identity in self._met.items()
+            if (life := identity.life) is not None and self.counts(name)
+        }
+        noted = {**self.lives, **met}
+        is_new, self.lives = noted != self.lives, noted
+        return is_new
 
     def new_file(self, member: str) -> str | None:
         """The file of a member that was met, where it does not count."""
         identity = self._met.get(member)
-        if identity is None or self.counts(member):
+        if identity is None or self.counts(member) or self._has_old_copy(identity):
             return None
         return identity.file
 

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from twisted.internet.defer import maybeDeferred
+from twisted.python.failure import Failure
 
 from cartnet.consensus.messages import Admission
 from cartnet.errors import Refused
 from cartnet.limits import HELLO_AGAIN_SECONDS, TICK_SECONDS
+from cartnet.replica.driver import Outdated
 from cartnet.replica.peers import Peers
 from cartnet.storage.transaction import Write
 from cartnet.wire.hello import Identity, peer_mismatch
 
 if TYPE_CHECKING:
     from twisted.logger import Logger
-    from twisted.python.failure import Failure
 
     from cartnet.consensus.messages import PeerMessage
     from cartnet.replica.driver import Driver
@@ -99,6 +100,7 @@ class Meeting:
         return msgspec.structs.replace(
             self._identity,
             founders=dict(self._formation.founders),
+            lives=dict(self._formation.lives),
             leads=self._driver.raft.leads,
         )
 
@@ -131,6 +133,14 @@ class Meeting:
         self._driver.tell(lambda raft: raft.leader_crashed(name))
 
     def _meet(self, identity: Identity) -> None:
+        if self._formation.knows_newer(identity):
+            older = (
+                f"the database is an old copy: {identity.replica} has met this replica"
+                " with a newer one"
+            )
+            self._driver.stop()
+            self._failed(Failure(Outdated(older)))
+            return
         has_new_file = self._formation.met(identity)
         self._found()
         self._recount()
@@ -179,6 +189,10 @@ class Meeting:
             if name != self._membership.name:
                 counts = self._formation.counts(name)
                 self._driver.raft.count(name, counts=counts)
+        if self._formation.note_lives():
+            # Ahead of all that will rely on them: writes keep their order.
+            kept = self._storage.write(Write(lives=self._formation.lives))
+            kept.addErrback(self._failed)
 
     def _admit_new_files(self) -> None:
         """As the leader, have the log admit the new file of who has caught up."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cartnet.consensus.log import Log
+from cartnet.consensus.messages import Life
 from cartnet.consensus.raft import Raft
 from cartnet.replica.driver import Driver
 from cartnet.replica.formation import Formation
@@ -62,26 +63,36 @@ def recover(
         membership.request_timeout,
         membership.log_kept,
     )
+    formation = Formation(
+        membership.name,
+        membership.group.names,
+        Life(recovered.file_id, recovered.starts, identity.incarnation),
+        recovered.founders,
+        recovered.lives,
+    )
     meeting = Meeting(
         membership,
         seams,
         storage,
         driver,
-        Formation(
-            membership.name,
-            membership.group.names,
-            recovered.file_id,
-            recovered.founders,
-        ),
+        formation,
         msgspec.structs.replace(
-            identity, file=recovered.file_id, group_id=recovered.group_id
+            identity,
+            file=recovered.file_id,
+            starts=recovered.starts,
+            group_id=recovered.group_id,
         ),
         log,
         surroundings.failed_by,
     )
     office = Office(membership, driver, seams.clock, log)
     report = Report(
-        membership, driver, storage.file_bytes, connections, seams.clock, log
+        membership,
+        driver,
+        storage.file_bytes,
+        connections,
+        seams.clock,
+        log,
     )
     scrubber = Scrubber(driver, storage.recount, seams.clock, surroundings.failed_by)
     return Parts(driver, meeting, office, report, scrubber)

@@ -78,6 +78,16 @@ class SimulatedDisk:
         for file in self.files.values():
             file.crash(lose_unsynced=power_lost and self.random.random() < 0.75)
 
+    def copy(self) -> dict[Path, bytes]:
+        """What every file holds; call it between a crash and a start."""
+        assert not self._workers
+        return {path: file.connection.image() for path, file in self.files.items()}
+
+    def restore(self, copy: dict[Path, bytes]) -> None:
+        """Put a copy in place of every file; call it between a crash and a start."""
+        assert not self._workers
+        self.files = {path: File(self, image) for path, image in copy.items()}
+
     def wipe(self) -> None:
         """Lose every file; call it between a crash and a start."""
         assert not self._workers

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from cartnet.consensus.messages import Life
+
 if TYPE_CHECKING:
     from cartnet.seams import Cursor
     from cartnet.topology.groups import Group
@@ -78,6 +82,34 @@ def save_founders(cursor: Cursor, founders: dict[str, str]) -> None:
     cursor.execute(
         "UPDATE meta SET value = ? WHERE key = 'founders'",
         (json.dumps(founders, sort_keys=True),),
+    )
+
+
+def count_start(cursor: Cursor) -> int:
+    """A replica starts on the file: say how often that has been, this time included."""
+    starts = int(read(cursor).get("starts", "0")) + 1
+    _save(cursor, "starts", str(starts))
+    return starts
+
+
+def lives(meta: dict[str, str]) -> dict[str, Life]:
+    """Return the other members' lives, as they were last met."""
+    return _decode_lives(meta.get("lives", "{}"))
+
+
+def save_lives(cursor: Cursor, lives: dict[str, Life]) -> None:
+    """Keep which lives of the other members were met."""
+    _save(cursor, "lives", msgspec.json.encode(lives).decode())
+
+
+_decode_lives = msgspec.json.Decoder(dict[str, Life]).decode
+
+
+def _save(cursor: Cursor, key: str, value: str) -> None:
+    cursor.execute(
+        "INSERT INTO meta (key, value) VALUES (?, ?)"
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, value),
     )
 
 

@@ -8,7 +8,7 @@ goes through its workers, so the same class runs on a simulated disk.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -37,7 +37,7 @@ from cartnet.storage.transaction import (
 )
 
 if TYPE_CHECKING:
-    from cartnet.consensus.messages import Entry, HardState
+    from cartnet.consensus.messages import Entry, HardState, Life
     from cartnet.seams import Cursor, Disk, Worker
     from cartnet.shop.machine import Machine
     from cartnet.storage.lock import FileLock
@@ -69,6 +69,8 @@ class Recovered:
     :ivar tail: the newest entries, oldest first, within the cache's bounds.
     :ivar commit_index: known to be committed, at least ``applied_index``.
     :ivar file_id: random, made with the file: a replaced file is another one.
+    :ivar starts: how often a replica has started on it, this time included.
+    :ivar lives: of the other members, as they were last met.
     :ivar founders: file ids of the group's first members by name; empty before.
     :ivar group_id: None until the machine has applied the group's first command.
     """
@@ -86,6 +88,8 @@ class Recovered:
     replica: str
     base_index: int = 0
     base_term: int = 0
+    starts: int = 1
+    lives: dict[str, Life] = field(default_factory=dict)
 
 
 class Closed(Exception):
@@ -319,6 +323,7 @@ class Storage:
         self._machine.create(cursor)
         digest.open_tables(cursor)
         state = journal.state(cursor)
+        starts = owner.count_start(cursor)
         meta = owner.read(cursor)
         base_index, base_term = journal.base(cursor)
         last_index, last_term = journal.last(cursor)
@@ -338,6 +343,8 @@ class Storage:
             founders=owner.founders(meta),
             group_id=group_id(cursor),
             replica=meta["replica"],
+            starts=starts,
+            lives=owner.lives(meta),
         )
 
     def _open_reader(self, recovered: Recovered) -> Recovered:

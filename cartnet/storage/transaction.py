@@ -16,7 +16,7 @@ from cartnet.storage import digest, journal, owner
 from cartnet.storage.digest import DigestKeeper
 
 if TYPE_CHECKING:
-    from cartnet.consensus.messages import Entry, HardState
+    from cartnet.consensus.messages import Entry, HardState, Life
     from cartnet.seams import Connection, Cursor
     from cartnet.shop.machine import Answer, Machine
 
@@ -31,9 +31,10 @@ class Write:
     :ivar entries: to append; what stands at their indexes and behind is dropped.
     :ivar commit_index: known to be committed; a lower one than stored changes nothing.
     :ivar sync: whether it must survive a power cut once the Deferred has fired.
-        Only what promises nothing (neither entries, hard state nor founders) may go
+        Only what promises nothing (only effects, and what is compacted) may go
         without: effects are applied again from the log.
     :ivar founders: the file ids of the group's first members by name, or None.
+    :ivar lives: the lives of the other members that were met, or None.
     :ivar compact_through: applied entries up to this index go; 0 where none do.
     """
 
@@ -42,11 +43,15 @@ class Write:
     commit_index: int = 0
     sync: bool = True
     founders: dict[str, str] | None = None
+    lives: dict[str, Life] | None = None
     compact_through: int = 0
 
     def __post_init__(self) -> None:
         assert self.sync or not (
-            self.entries or self.hard_state or self.founders is not None
+            self.entries
+            or self.hard_state
+            or self.founders is not None
+            or self.lives is not None
         ), "what is promised to others is synced"
 
 
@@ -238,6 +243,8 @@ def perform(
         journal.save(cursor, after)
     if write.founders is not None:
         owner.save_founders(cursor, write.founders)
+    if write.lives is not None:
+        owner.save_lives(cursor, write.lives)
     if write.compact_through:
         assert write.compact_through <= after.applied_index
         journal.compact(cursor, write.compact_through)

@@ -24,6 +24,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from cartnet.consensus.messages import Life
 from cartnet.limits import HELLO_FOUNDERS_MAX, HELLO_STRING_CHARACTERS_MAX
 from cartnet.wire.shown import one_line, shown
 
@@ -34,6 +35,7 @@ _HELLO: Final = re.compile(rb'\s*\{\s*"hello"\s*:')
 
 Name = Annotated[str, msgspec.Meta(max_length=HELLO_STRING_CHARACTERS_MAX)]
 Founders = Annotated[dict[Name, Name], msgspec.Meta(max_length=HELLO_FOUNDERS_MAX)]
+Lives = Annotated[dict[Name, Life], msgspec.Meta(max_length=HELLO_FOUNDERS_MAX)]
 Purpose = Literal["peer", "client", "supervisor"]
 Side = Literal["dialer", "listener"]
 
@@ -49,6 +51,8 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :ivar members: the hash of the group's members, as this process has them.
     :ivar incarnation: random, drawn when the replica started.
     :ivar file: the random id of its database, null before that is read.
+    :ivar starts: how often a replica has started on that, this time included.
+    :ivar lives: of the other members, as it has last met them and does not forget.
     :ivar founders: the file ids with which its group was formed, by replica name;
         empty before.
     :ivar group_id: the group's random id, null before its first command is applied.
@@ -62,9 +66,18 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: Name = ""
     incarnation: Name = ""
     file: Name | None = None
+    starts: int = 0
+    lives: Lives = msgspec.field(default_factory=dict)
     founders: Founders = msgspec.field(default_factory=dict)
     group_id: Name | None = None
     leads: bool = False
+
+    @property
+    def life(self) -> Life | None:
+        """The start that it speaks for, None before its file is read."""
+        if self.file is None:
+            return None
+        return Life(self.file, self.starts, self.incarnation)
 
 
 class _Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

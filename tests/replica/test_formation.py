@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
+from cartnet.consensus.messages import Life
 from cartnet.replica.formation import Formation
 from cartnet.wire.hello import Identity
 
@@ -14,11 +16,18 @@ def identity(name: str, file: str, **founders: str) -> Identity:
     return Identity("demo", name, "peer", file=file, founders=founders)
 
 
+def started(name: str, starts: int, incarnation: str, file: str = "") -> Identity:
+    """A member that counts, unless its file is another one."""
+    return msgspec.structs.replace(
+        identity(name, file or f"{name}1"), starts=starts, incarnation=incarnation
+    )
+
+
 class FormationTests(SynchronousTestCase):
     """A group of three, as one of them sees it."""
 
     def formation(self, **founders: str) -> Formation:
-        return Formation("b", MEMBERS, "b1", founders)
+        return Formation("b", MEMBERS, Life("b1", 3, "now"), founders, {})
 
     def test_all_are_new(self) -> None:
         """The group forms once all members have met, and not before."""
@@ -56,3 +65,44 @@ class FormationTests(SynchronousTestCase):
         self.assertFalse(formation.counts("c"))
         self.assertEqual(formation.new_file("c"), "c2")
         self.assertFalse(self.formation(a="a1", b="b0", c="c1").admitted)
+
+    def test_an_old_copy(self) -> None:
+        """A member that starts as often as before, or less often, has an old copy: it
+        does not count, nor is it brought up to date as if its file were new."""
+        formation = self.formation(a="a1", b="b1", c="c1")
+        formation.met(started("c", 4, "first"))
+        self.assertTrue(formation.note_lives())
+        self.assertFalse(formation.note_lives(), "the same life, met again")
+
+        for starts, incarnation in ((4, "second"), (3, "first"), (1, "third")):
+            formation.met(started("c", starts, incarnation))
+            self.assertFalse(formation.counts("c"), starts)
+            self.assertIsNone(formation.new_file("c"))
+            self.assertFalse(formation.note_lives())
+
+        formation.met(started("c", 5, "second"))
+        self.assertTrue(formation.counts("c"))
+        self.assertTrue(formation.note_lives())
+        self.assertEqual(formation.lives, {"c": Life("c1", 5, "second")})
+
+    def test_own_old_copy(self) -> None:
+        """A replica hears that it has one from whoever has met it with a newer."""
+        formation = self.formation(a="a1", b="b1", c="c1")
+
+        for file, starts, incarnation, newer in (
+            ("b1", 2, "then", False),
+            ("b1", 3, "now", False),
+            ("b1", 3, "then", True),
+            ("b1", 4, "then", True),
+            ("b0", 9, "then", False),
+        ):
+            lives = {"b": Life(file, starts, incarnation)}
+            other = msgspec.structs.replace(identity("a", "a1"), lives=lives)
+            self.assertEqual(formation.knows_newer(other), newer, lives)
+
+    def test_lives_of_files_that_count(self) -> None:
+        """Whose file does not count may say what it likes of its starts."""
+        formation = self.formation(a="a1", b="b1", c="c1")
+        formation.met(started("c", 9, "x", file="c0"))
+
+        self.assertFalse(formation.note_lives())

@@ -31,6 +31,7 @@ class TroubledCluster:
         self._random = world.random("faults")
         self._done: list[Any] = []
         self.wiped = 0
+        self.restored = 0
         self.shoppers = []
         self._checkouts = checkouts
         for number in range(shoppers):
@@ -66,9 +67,11 @@ class TroubledCluster:
         names = cluster.topology.names
         stopped = [name for name in names if name not in cluster.replicas]
         network = cluster.world.network
-        match random.randrange(9):
+        match random.randrange(10):
             case 8:
                 self._wipe(random.choice(names))
+            case 9:
+                self._restore(random.choice(names))
             case 0 | 1:
                 name = random.choice(names)
                 if name in cluster.replicas:
@@ -94,18 +97,49 @@ class TroubledCluster:
 
     def _wipe(self, name: str) -> None:
         """Lose a replica's disk; one a group at a time, until it counts again."""
-        cluster = self.cluster
-        members = cluster.topology.group_of(name).names
-        counted = [
-            member
-            for member in members
-            if member in cluster.replicas
-            and cluster.replicas[member].status().role not in ("learner", "-")
-        ]
-        if len(counted) == len(members):
-            cluster.kill(name, power_lost=True)
-            cluster.world.hosts[name].disk.wipe()
+        if self._all_count(name):
+            self.cluster.kill(name, power_lost=True)
+            self.cluster.world.hosts[name].disk.wipe()
             self.wiped += 1
+
+    def _restore(self, name: str) -> None:
+        """Put an old copy in place of a replica's disk.
+
+        The others have met it since the copy was made: what it said to nobody but
+        those who are away now would be lost with it, as with any disk.
+        """
+        cluster = self.cluster
+        disk = cluster.world.hosts[name].disk
+        self._let_meet(name)
+        if not self._all_count(name):
+            return
+        cluster.kill(name)
+        copy = disk.copy()
+        cluster.start(name)
+        self._let_meet(name)
+        if self._all_count(name):
+            cluster.kill(name)
+            disk.restore(copy)
+            cluster.start(name)
+            self.restored += 1
+
+    def _let_meet(self, name: str) -> None:
+        """Give all members of a replica's group the time to meet."""
+        cluster = self.cluster
+        cluster.world.network.heal()
+        for member in cluster.topology.group_of(name).names:
+            if member not in cluster.replicas:
+                cluster.start(member)
+        cluster.run_for(1)
+
+    def _all_count(self, name: str) -> bool:
+        """Whether all members of a replica's group run, with files that count."""
+        replicas = self.cluster.replicas
+        return all(
+            member in replicas
+            and replicas[member].status().role not in ("learner", "-")
+            for member in self.cluster.topology.group_of(name).names
+        )
 
     def check(self) -> None:
         """What was acknowledged is there, once; nothing else is; nothing is lost."""

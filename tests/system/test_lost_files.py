@@ -20,8 +20,8 @@ from tests.system.waiting import eventually
 from tests.test_readme import TOP
 
 PATIENT = "[timing]\nlog_kept = 20\nelection_timeout = 2\n"
-"""A short log, so that snapshots are needed; and no election for a busy machine's sake,
-since only the leader that was there knows an old copy."""
+"""A short log, so that snapshots are needed; and no election for a busy machine's
+sake."""
 INVENTORY_OF_THREE = {"lb": 1, "s1": 1, "it": 3}
 
 
@@ -82,7 +82,7 @@ class LostFileTests(SynchronousTestCase):
         self.assertFalse(self._aside(cluster))
 
     def test_old_copy(self) -> None:
-        """The leader knows what an old copy lacks; the copy is set aside."""
+        """The others have met a later start than an old copy's; it is set aside."""
 
         def restore(cluster: Cluster) -> None:
             old = Path(self.mktemp())
@@ -98,7 +98,7 @@ class LostFileTests(SynchronousTestCase):
             for path in old.iterdir():
                 shutil.copy(path, cluster.folder / "db")
 
-        cluster = self._troubled(restore, "it is an old copy")
+        cluster = self._troubled(restore, "the database is an old copy")
         self.assertTrue(self._aside(cluster))
 
     def test_altered(self) -> None:

@@ -1,0 +1,110 @@
+"""Real replicas that are started on old copies of their files (S1)."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.simulator.cluster import SimulatedCluster
+from tests.simulator.shoppers import Shopper
+from tests.simulator.troubled import TroubledCluster
+
+NAMES = ("s1r0", "s1r1", "s1r2")
+
+
+class OldCopyTests(SynchronousTestCase):
+    """The shard's replica s1r2 has an old copy put in place of its file."""
+
+    def setUp(self) -> None:
+        self.cluster = SimulatedCluster(seed=3)
+        self.cluster.start()
+        self.cluster.run_until_serving()
+        self.host = self.cluster.world.host("client")
+        self.disk = self.cluster.world.hosts["s1r2"].disk
+        self.cluster.run_for(1)
+        self.cluster.kill("s1r2")
+        self.copy = self.disk.copy()
+        self.cluster.start("s1r2")
+        self.cluster.run_for(2)
+
+    def said(self, name: str, part: str) -> list[str]:
+        return [
+            line
+            for line in self.cluster.logs.lines
+            if f" {name} " in line and part in line
+        ]
+
+    def assert_taken_back(self) -> None:
+        """It begins anew, and counts again in the end."""
+        self.cluster.run_until(
+            lambda: bool(self.said("s1r2", "the new file of s1r2 is admitted")),
+            seconds_max=10,
+        )
+        (line,) = self.said("s1r2", "begins anew")
+        self.assertIn("old copy", line)
+
+    def test_all_have_restarted(self) -> None:
+        """It is noticed though no memory has outlived what it has acknowledged."""
+        self.cluster.kill(*NAMES)
+        self.disk.restore(self.copy)
+        self.cluster.start(*NAMES)
+
+        self.assert_taken_back()
+
+    def test_one_has_met_it(self) -> None:
+        """One of the others is enough: the copy's vote does not make it a leader
+        without what was acknowledged while it was away."""
+        self.cluster.kill("s1r1")
+        shopper = Shopper("ada", self.cluster.client(), self.host.seams)
+        account = {"username": "ada", "password": "password1"}
+        self.cluster.do(shopper.surely("create_account", account))
+        self.cluster.kill("s1r0", "s1r2")
+        self.disk.restore(self.copy)
+        self.cluster.start("s1r1", "s1r2")
+        self.cluster.run_for(10)
+
+        self.assertIsNone(self.cluster.leader("s1"))
+        self.assertEqual(len(self.said("s1r2", "begins anew")), 1)
+        self.cluster.start("s1r0")
+        self.assert_taken_back()
+        self.cluster.do(shopper.log_in())
+
+    def test_all_files_together(self) -> None:
+        """A backup of the whole group that is put back is no old copy to anybody."""
+        self.cluster.kill(*NAMES)
+        disks = [self.cluster.world.hosts[name].disk for name in NAMES]
+        copies = [disk.copy() for disk in disks]
+        self.cluster.start(*NAMES)
+        self.cluster.run_until_serving()
+        self.cluster.run_for(2)
+        self.cluster.kill(*NAMES)
+        for disk, copy in zip(disks, copies, strict=True):
+            disk.restore(copy)
+
+        self.cluster.start(*NAMES)
+        self.cluster.run_until_serving()
+        self.cluster.run_for(2)
+
+        for name in NAMES:
+            self.assertEqual(self.said(name, "begins anew"), [])
+
+    def test_restarts(self) -> None:
+        """Whoever starts again and again, or loses its power, has no old copy."""
+        for number in range(5):
+            self.cluster.kill("s1r2", power_lost=number % 2 == 0)
+            self.cluster.start("s1r2")
+            self.cluster.run_for(number / 10)
+
+        self.cluster.run_for(2)
+        self.assertEqual(self.said("s1r2", "begins anew"), [])
+        role = self.cluster.replicas["s1r2"].status().role
+        self.assertEqual(role, "follower")
+
+    def test_among_other_troubles(self) -> None:
+        """The troubled runs do put old copies back, and are not troubled by it."""
+        restored = 0
+        for seed in range(3):
+            troubled = TroubledCluster(seed)
+            troubled.run()
+            troubled.check()
+            restored += troubled.restored
+        self.assertGreater(restored, 0)
