@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 Answered: TypeAlias = Callable[[str, float, Code | None], None]
 """Told of every answer: the call, the seconds it took, the code of its error if any."""
 
-AUDITED: Final = OPERATOR_CALLS | {"control_replica", "transfer", "get_log"}
+_TO_THE_CLUSTER: Final = frozenset({"control_replica", "transfer", "get_log"})
+
+AUDITED: Final = OPERATOR_CALLS | _TO_THE_CLUSTER
 """Calls of which the log keeps who asked, from where, for what, and what came of it."""
 
 _ON_REPLICAS: Final = frozenset({"status", "heartbeat"})
@@ -128,6 +130,7 @@ class ConsoleCalls:
         answer = Deferred.fromCoroutine(self._do(request, caller))
         if request.call in AUDITED:
             answer.addBoth(self._audit, request, caller)
+        if request.call in _TO_THE_CLUSTER:
             answer = self._in_time(answer)
         return answer.addBoth(self._answered, request.call, began)
 
