@@ -121,7 +121,12 @@ class Router:
             return self._inventory
         return group
 
-    def _shard(self, request: Request) -> GroupClient:
+    def shard_of(self, request: Request) -> GroupClient:
+        """Return the shard that gave the session out.
+
+        :raises Refused: ``unauthenticated`` where none has; ``forbidden`` where it is
+            the operator's.
+        """
         group = self._session_group(request)
         if group is self._inventory:
             raise Refused("forbidden", "the operator has no cart and no orders")
@@ -175,13 +180,13 @@ class Router:
     # --- Carts and orders --------------------------------------------------------
 
     async def _cart(self, asked: Asked) -> PricedCart:
-        shard = self._shard(asked.request)
+        shard = self.shard_of(asked.request)
         write = asked.request.call != "get_cart"
         answer = await self._forward(asked, shard, write=write)
         return priced(answer, self._catalogue.items)
 
     async def _add(self, asked: Asked) -> PricedCart:
-        shard = self._shard(asked.request)
+        shard = self.shard_of(asked.request)
         args: Any = asked.request.args
         if not self._catalogue.known(asked.args.item):
             args = await self._unknown(asked)
@@ -211,7 +216,7 @@ class Router:
         return {"item": item, "quantity": asked.args.quantity, "unknown_item": True}
 
     async def _order(self, asked: Asked) -> object:
-        shard = self._shard(asked.request)
+        shard = self.shard_of(asked.request)
         write = asked.request.call == "checkout"
         return await self._forward(asked, shard, write=write)
 

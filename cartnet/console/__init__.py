@@ -16,6 +16,7 @@ Read in this order::
     pages.py      the pages and what belongs to them, in memory
     metrics.py    what Prometheus collects
     browser.py    what a browser sends along by itself: origin and cookie
+    carts.py      live carts: a shard's, with names and prices
     report.py     the cluster at one moment, as the operator's page gets it
     load.py       what this console has to do
 """
