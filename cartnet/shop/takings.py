@@ -7,12 +7,12 @@ the order as finished.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, assert_never
 
 import msgspec
 
 from cartnet.shop import catalogue
-from cartnet.shop.answers import Item
+from cartnet.shop.answers import Item, Refusal
 from cartnet.shop.commands import (
     Decision,
     Lapsed,
@@ -26,6 +26,12 @@ from cartnet.shop.commands import (
 if TYPE_CHECKING:
     from cartnet.seams import Cursor
     from cartnet.shop.commands import Take, TakeLine
+
+OTHER_ORDER: Final = Refusal(
+    "conflict",
+    "Another order of this shard had the same number: the shard's files or the"
+    " inventory's are an old copy.",
+)
 
 _ENCODER = msgspec.json.Encoder()
 _REFUSAL: msgspec.json.Decoder[OutOfStock | PriceChanged] = msgspec.json.Decoder(
@@ -67,10 +73,11 @@ def create_tables(cursor: Cursor) -> None:
     )
 
 
-def decide(cursor: Cursor, index: int, now: int, take: Take) -> Decision:
+def decide(cursor: Cursor, index: int, now: int, take: Take) -> Decision | Refusal:
     """Take an order's lines out of stock, or say why not; or repeat what was said.
 
-    Stock is looked at before prices. An item that is not there has stock 0.
+    Stock is looked at before prices. An item that is not there has stock 0. What was
+    said of other lines is not repeated: the order is refused, and stays undecided.
     """
     assert take.lines, "an order has lines"
     assert all(line.quantity > 0 for line in take.lines), "no line puts stock back"
@@ -78,7 +85,7 @@ def decide(cursor: Cursor, index: int, now: int, take: Take) -> Decision:
     finished = _finish(cursor, take.group_id, take.finished)
     decided = _decided(cursor, take.group_id, take.index)
     if decided is not None:
-        return decided
+        return decided if _is_about(decided, take) else OTHER_ORDER
     if take.index <= finished:
         return Lapsed()
     decision = _judge(cursor, now, take)
@@ -118,7 +125,22 @@ def _finish(cursor: Cursor, group_id: str, reported: int) -> int:
     return reported
 
 
-def _decided(cursor: Cursor, group_id: str, order_index: int) -> Decision | None:
+def _is_about(decision: Taken | OutOfStock | PriceChanged, take: Take) -> bool:
+    """Say whether an order of these lines can have got this decision."""
+    asked = [(line.item, line.quantity) for line in take.lines]
+    match decision:
+        case Taken() | PriceChanged():
+            return [(line.item, line.quantity) for line in decision.lines] == asked
+        case OutOfStock():
+            short = decision.shortages
+            return all((each.item, each.wanted) in asked for each in short)
+        case _:
+            assert_never(decision)
+
+
+def _decided(
+    cursor: Cursor, group_id: str, order_index: int
+) -> Taken | OutOfStock | PriceChanged | None:
     """Return the decision that is remembered for an order."""
     cursor.execute(
         "SELECT total, taken_at FROM takings WHERE group_id = ? AND order_index = ?",

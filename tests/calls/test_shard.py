@@ -13,6 +13,7 @@ from cartnet.limits import (
 )
 from cartnet.shop.carts import read
 from cartnet.shop.commands import FinishCheckout, OutOfStock
+from cartnet.shop.group import group_id
 from tests.calls.shop import REQUEST_TIMEOUT, STRANGER, Shop
 
 LEADER, FOLLOWER = "s1r0", "s1r1"
@@ -384,6 +385,28 @@ class CheckoutTests(ShardTestCase):
         self.assertEqual(
             self.ok("list_orders", session=self.session)["orders"], [order]
         )
+
+    def test_number_of_another_order(self) -> None:
+        """Where the inventory has decided another order of this number, as for a shard
+        that was put back to an old copy, that one order waits; all others go on."""
+        take = {
+            "group_id": self.shop.shard.query(group_id),
+            "lines": [{"item": "C", "quantity": 1}],
+            "expected_total": None,
+            "finished": 0,
+        }
+        self.ok("add_to_cart", {"item": "A", "quantity": 1}, session=self.session)
+        take["index"] = len(self.shop.shard.entries) + 1
+        self.ok("take", take, to="it0")
+
+        waiting = self.shop.send(LEADER, "checkout", session=self.session)
+        self.shop.clock.pump([SETTLEMENT_RETRY_SECONDS_MAX] * 10)
+
+        self.assertEqual(self.failureResultOf(waiting, Refused).value.code, "timeout")
+        self.assertIsNotNone(self.ok("get_cart", session=self.session)["pending"])
+        other = self.login("bob")
+        self.ok("add_to_cart", {"item": "A", "quantity": 1}, session=other)
+        self.assertEqual(self.ok("checkout", session=other)["status"], "placed")
 
     def test_writes_wait_for_a_frozen_cart(self) -> None:
         """While a checkout is undecided writes wait, then go on by themselves."""

@@ -32,6 +32,7 @@ from cartnet.shop.commands import (
     TakeLine,
     Taken,
 )
+from cartnet.shop.takings import OTHER_ORDER
 from tests.shop.accounting import assert_conserved
 from tests.shop.feeding import inventory as inventory_group
 
@@ -133,14 +134,15 @@ class InventoryModel(RuleBasedStateMachine):
         lines: list[tuple[str, int]],
         expected_total: int | None,
         reported: int,
-    ) -> Decision:
+    ) -> Decision | Refusal:
         finished = max(self.finished.get(shard, 0), reported)
         self.finished[shard] = finished
         for (of_shard, order), known in list(self.decisions.items()):
             if of_shard == shard and order <= finished and not isinstance(known, Taken):
                 del self.decisions[of_shard, order]
         if (shard, index) in self.decisions:
-            return self.decisions[shard, index]
+            known = self.decisions[shard, index]
+            return known if _may_be_of(lines, known) else OTHER_ORDER
         if index <= finished:
             return Lapsed()
         decision = self._judge(lines, expected_total)
@@ -186,6 +188,14 @@ class InventoryModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         assert self.group.replay().tables() == self.group.replica.tables()
+
+
+def _may_be_of(lines: list[tuple[str, int]], decision: Decision) -> bool:
+    """Whether an order of these lines can have got the decision."""
+    if isinstance(decision, OutOfStock):
+        return {(each.item, each.wanted) for each in decision.shortages} <= {*lines}
+    assert not isinstance(decision, Lapsed)
+    return [(line.item, line.quantity) for line in decision.lines] == lines
 
 
 class InventoryModelTests(SynchronousTestCase):

@@ -25,6 +25,7 @@ from cartnet.shop.commands import (
     Taken,
 )
 from cartnet.shop.group import FORMING
+from cartnet.shop.takings import OTHER_ORDER
 from tests.shop.accounting import assert_conserved
 from tests.shop.feeding import START, Replica
 from tests.shop.feeding import inventory as inventory_group
@@ -88,6 +89,24 @@ class TakeTests(SynchronousTestCase):
         )
         self.assertEqual(self.stock(), {"A": 99, "B": 98, "C": 100})
         self.assertEqual(self.group.read(inventory.items).revision, self.group.index)
+
+    def test_another_orders_number(self) -> None:
+        """An order that has the number of another one, as in a shard that was put back
+        to an old copy, is not given that one's decision: it could not be its own."""
+        decided = {
+            7: self.take(7, ("A", 1), ("B", 1)),
+            8: self.take(8, ("A", 1000), ("B", 1)),
+            9: self.take(9, ("A", 1), ("B", 1), expected_total=1),
+        }
+        before = self.group.read(inventory.items)
+
+        for index, decision in decided.items():
+            self.assertEqual(self.take(index, ("A", 2)), OTHER_ORDER)
+            self.assertEqual(self.take(index, ("B", 1), ("C", 1)), OTHER_ORDER)
+            quantity = 1000 if index == 8 else 1
+            again = self.take(index, ("A", quantity), ("B", 1))
+            self.assertEqual(again, decision)
+        self.assertEqual(self.group.read(inventory.items), before)
 
     def test_out_of_stock(self) -> None:
         """One line too many and nothing is taken; all shortages are told."""
