@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.system.lines import TOKENS, Admin, Line, Lost, Refused
-from tests.system.shoppers import PASSWORD, Crowd, Customer
+from tests.system.customers import PASSWORD, Customer
+from tests.system.lines import Admin, Line, Lost, Refused, tokens_in
+from tests.system.shoppers import Crowd
 from tests.system.waiting import CONDITION_SECONDS_MAX, eventually
 
 FOUR_GROUPS: Mapping[str, int] = {"lb": 3, "s1": 3, "s2": 3, "it": 3}
@@ -345,15 +346,13 @@ class Cluster:
         if troubles:
             first = logs.index(troubles[0])
             raise AssertionError(logs[first : first + 4000])
-        # Only the part of a token that is a secret; before it stands its group.
-        tokens = {token.partition(".")[2] for token in TOKENS}
-        secrets = {PASSWORD, self._first_password()} | tokens
+        passwords = {PASSWORD, self._first_password()}
         for path in self.folder.glob("db/*.db*"):
             content = path.read_bytes()
-            for secret in secrets:
-                assert secret.encode() not in content, path
-        for secret in secrets:
-            assert secret not in logs
+            assert not tokens_in(content), path
+            assert not any(each.encode() in content for each in passwords), path
+        assert not tokens_in(logs.encode())
+        assert not any(each in logs for each in passwords)
 
     def _first_password(self) -> str:
         path = self.folder / "db" / "operator-password"

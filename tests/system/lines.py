@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from typing import Any
 
@@ -11,6 +12,22 @@ ANSWER_SECONDS_MAX = 60.0
 
 TOKENS: set[str] = set()
 """The session tokens that answers carried: none may be found where it must not be."""
+
+
+def tokens_in(content: bytes) -> set[str]:
+    """Find those tokens whose secret part, after the group's name, is in ``content``.
+
+    One look at it, however many tokens there are.
+    """
+    by_secret = {token.partition(".")[2].encode(): token for token in TOKENS}
+    lengths = set(map(len, by_secret))
+    return {
+        by_secret[part]
+        for run in re.findall(rb"[\w-]{20,}", content)
+        for length in lengths
+        for start in range(len(run) - length + 1)
+        if (part := run[start : start + length]) in by_secret
+    }
 
 
 class Refused(Exception):
@@ -28,14 +45,15 @@ class Lost(Exception):
 
 
 class Line:
-    """One connection to a replica port."""
+    """One connection to a replica port.
 
-    def __init__(self, address: str) -> None:
+    :param seconds: how long each answer is waited for.
+    """
+
+    def __init__(self, address: str, seconds: float = ANSWER_SECONDS_MAX) -> None:
         host, _, port = address.rpartition(":")
         try:
-            self._socket = socket.create_connection(
-                (host, int(port)), ANSWER_SECONDS_MAX
-            )
+            self._socket = socket.create_connection((host, int(port)), seconds)
         except OSError as error:
             raise Lost(str(error)) from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

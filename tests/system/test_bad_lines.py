@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.limits import LINE_BYTES_MAX
 from tests.system.clusters import Cluster, running
+from tests.system.customers import Customer
 from tests.system.lines import Line, Lost, Refused
-from tests.system.shoppers import Customer
 
 SMALL = {"lb": 1, "s1": 3, "it": 1}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.system.clusters import Cluster, running
+from tests.system.customers import Customer
 from tests.system.lines import Line, Refused
-from tests.system.shoppers import Customer
 
 ONE_SHARD = {"lb": 3, "s1": 3, "it": 3}
 

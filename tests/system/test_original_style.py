@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.system.clusters import Cluster, running
-from tests.system.shoppers import Customer
+from tests.system.customers import Customer
 
 
 class OriginalStyleTests(SynchronousTestCase):

@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.system.clusters import Cluster, running
-from tests.system.shoppers import Customer
+from tests.system.customers import Customer
 from tests.system.waiting import eventually
 
 FEW = {"lb": 1, "s1": 3, "it": 1}

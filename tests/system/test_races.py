@@ -10,8 +10,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.system.clusters import running
+from tests.system.customers import PASSWORD, Customer
 from tests.system.lines import Refused
-from tests.system.shoppers import PASSWORD, Customer
 
 CLIENTS = 50
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.system.clusters import running
+from tests.system.customers import PASSWORD, Customer
 from tests.system.lines import Line, Lost
-from tests.system.shoppers import PASSWORD, Customer
 
 REQUESTS = 12
 

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import cartnet
 from tests.system.clusters import Cluster, running
+from tests.system.customers import PASSWORD, Customer
 from tests.system.lines import Line, Refused
-from tests.system.shoppers import PASSWORD, Customer
 from tests.system.waiting import eventually
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "examples" / "catalogue.csv"

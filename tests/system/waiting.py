@@ -14,12 +14,15 @@ CONDITION_SECONDS_MAX = 90.0
 POLL_SECONDS = 0.02
 
 
-def eventually(condition: Callable[[], T | None], what: str) -> T:
-    """Ask again and again until there is something other than None or False."""
+def eventually(
+    condition: Callable[[], T | None], what: str, pause: float = POLL_SECONDS
+) -> T:
+    """Ask again, after a pause (in seconds), until there is something other than None
+    or False."""
     deadline = time.monotonic() + CONDITION_SECONDS_MAX
     while True:
         found = condition()
         if found:
             return found
         assert time.monotonic() < deadline, f"not in {CONDITION_SECONDS_MAX} s: {what}"
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)

@@ -1,0 +1,155 @@
+"""What is done to the replicas of a group, one trouble after the other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+from typing import Any, Final
+
+from tests.system.storm.hands import Hands
+from tests.system.storm.outages import Outages
+from tests.system.waiting import eventually
+
+TROUBLE_SECONDS_MAX: Final = 3.0
+BETWEEN_SECONDS_MAX: Final = 3.0
+"""Long enough at times for the office to be handed back."""
+
+STATUS_PAUSE_SECONDS: Final = 0.1
+SHARES: Final = {"transfer": 0.15, "wipe": 0.15, "several": 0.15}
+"""How often each of these happens; the rest are other troubles of one replica."""
+
+WIPE: Final = "wipe"
+VOTERS: Final = frozenset({"leader", "follower", "candidate"})
+
+
+class Trouble(threading.Thread):
+    """Makes trouble for one group, until it is told to finish.
+
+    One replica at a time, or several at once, their majority included. Never so many
+    that data are lost for good: a disk is wiped only while all others are well.
+
+    :ivar counts: what was done how often.
+    :ivar failure: what ended it before its time.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        members: Sequence[str],
+        hands: Hands,
+        outages: Outages,
+        random: Random,
+    ) -> None:
+        super().__init__(name=f"trouble for {group}")
+        self.group = group
+        self.counts: Counter[str] = Counter()
+        self.failure: BaseException | None = None
+        self.enough = threading.Event()
+        self._members = members
+        self._hands = hands
+        self._outages = outages
+        self._random = random
+
+    def run(self) -> None:
+        try:
+            while not self.enough.wait(self._random.uniform(0, BETWEEN_SECONDS_MAX)):
+                self._make()
+                self.wait_until_whole()
+        except BaseException as failure:
+            self.failure = failure
+
+    def _make(self) -> None:
+        rest = max(0, 1 - sum(SHARES.values()))
+        (kind,) = self._random.choices([*SHARES, "one"], [*SHARES.values(), rest])
+        others = sorted(self._hands.faults.keys() - {WIPE})
+        match kind:
+            case "transfer":
+                self._transfer(self._random.choice(self._members))
+            case "wipe":
+                self._strike({self._victim(): WIPE})
+            case "several":
+                count = self._random.randint(2, len(self._members))
+                names = self._random.sample(self._members, count)
+                self._strike({name: self._random.choice(others) for name in names})
+            case _:
+                self._strike({self._victim(): self._random.choice(others)})
+
+    def _victim(self) -> str:
+        """The leader as often as anybody."""
+        if self._random.random() < 0.5:
+            return eventually(self._leader, f"{self.group} has a leader")
+        return self._random.choice(self._members)
+
+    def _strike(self, faults: dict[str, str]) -> None:
+        """Get replicas into trouble at once, and out of it one after the other."""
+        leader = self._leader()
+        changes = []
+        for name, fault in faults.items():
+            self.counts[fault] += 1
+            begin, _ = self._hands.faults[fault]
+            changes.append(self._outages.begin(fault, name))
+            begin(name)
+        if leader is not None and leader not in faults and self._leader() == leader:
+            # Nobody needs another one, except for want of a majority.
+            for change in changes:
+                change.electing = False
+        for name, fault in faults.items():
+            _, end = self._hands.faults[fault]
+            time.sleep(self._random.uniform(0, TROUBLE_SECONDS_MAX))
+            end(name)
+            self._wait_until_votes(name)
+            self._outages.end(name)
+
+    def _transfer(self, name: str) -> None:
+        self._outages.move(self.group, name)
+        reply = self._hands.ask(f"transfer {self.group} {name}")
+        self._outages.move(self.group, name)
+        self.counts["transfer" if "ok" in reply else "transfer refused"] += 1
+
+    # --- what the group says of itself ------------------------------------------------
+
+    def _statuses(self) -> list[dict[str, Any]]:
+        """How the members are; empty where nobody can tell."""
+        statuses: list[dict[str, Any]] = self._hands.ask(f"status {self.group}").get(
+            "ok", []
+        )
+        return statuses
+
+    def _leader(self) -> str | None:
+        leading = [each["name"] for each in self._statuses() if _role(each) == "leader"]
+        return leading[0] if leading else None
+
+    def _wait_until_votes(self, name: str) -> None:
+        def votes() -> bool:
+            return any(
+                each["name"] == name and _role(each) in VOTERS
+                for each in self._statuses()
+            )
+
+        eventually(votes, f"{name} votes", STATUS_PAUSE_SECONDS)
+
+    def wait_until_whole(self) -> None:
+        """Wait until all members are well and have applied what was committed before.
+
+        :raises AssertionError: that takes too long.
+        """
+        committed: list[int] = []
+
+        def whole() -> bool:
+            statuses = self._statuses()
+            roles = sorted(_role(each) for each in statuses)
+            if roles != ["follower"] * (len(self._members) - 1) + ["leader"]:
+                return False
+            committed.append(max(each["commit"] for each in statuses))
+            return all(each["applied"] >= committed[0] for each in statuses)
+
+        eventually(whole, f"{self.group} is whole", STATUS_PAUSE_SECONDS)
+
+
+def _role(status: dict[str, Any]) -> str:
+    """A replica's role; that of one that is not alive is ``-``."""
+    role: str = status.get("role", "-")
+    return role

@@ -1,0 +1,151 @@
+"""What the script has done to the replicas, and what that excuses."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+ELECTION_SECONDS_MAX: Final = 2.0
+"""What an election may take, seen by a client, after the leader's trouble has begun or
+a majority is back: a follower campaigns after at most 0.9 s without a leader (the
+election timeout, two ranks, jitter), a vote that fails costs a round more, and a
+balancer takes up to 1 s to give up on a leader that hangs."""
+
+
+class Window(NamedTuple):
+    """A time, in seconds of the script's clock."""
+
+    begin: float
+    end: float
+
+
+@dataclass
+class Change:
+    """Something that the script did.
+
+    :ivar by: by how much the number of the group's replicas in trouble changed.
+    :ivar electing: it may have brought about an election by itself.
+    """
+
+    at: float
+    group: str
+    what: str
+    by: int
+    electing: bool
+
+
+class Outages:
+    """The script's own knowledge: who is in trouble, from just before it begins until
+    the replica has been seen to vote again.
+
+    :ivar changes: all that was done, in order.
+
+    :param groups: every group's replicas.
+    """
+
+    def __init__(
+        self,
+        groups: Mapping[str, Sequence[str]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.changes: list[Change] = []
+        self._groups = groups
+        self._group_of = {name: group for group in groups for name in groups[group]}
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._began: dict[str, float] = {}
+        self._troubles: dict[str, list[Window]] = {name: [] for name in self._group_of}
+
+    # --- what is done -----------------------------------------------------------------
+
+    def begin(self, fault: str, name: str) -> Change:
+        """A replica's trouble is about to begin. Unless it turns out not to have led,
+        that is an election."""
+        with self._lock:
+            self._began[name] = self._clock()
+            return self._change(name, f"{fault} {name}", by=1, electing=True)
+
+    def end(self, name: str) -> Change:
+        """A replica votes again."""
+        with self._lock:
+            window = Window(self._began.pop(name), self._clock())
+            self._troubles[name].append(window)
+            return self._change(name, f"{name} is back", by=-1, electing=False)
+
+    def move(self, group: str, name: str) -> Change:
+        """A group's office is about to be moved, or has just been."""
+        with self._lock:
+            what = f"transfer {group} {name}"
+            return self._change(name, what, by=0, electing=True)
+
+    def _change(self, name: str, what: str, *, by: int, electing: bool) -> Change:
+        group = self._group_of[name]
+        self.changes.append(Change(self._clock(), group, what, by, electing))
+        return self.changes[-1]
+
+    # --- what that means --------------------------------------------------------------
+
+    def in_trouble(self, name: str) -> bool:
+        return name in self._began
+
+    def was_in_trouble(self, name: str, begin: float, end: float) -> bool:
+        """Whether a replica was in trouble at some time between two instants."""
+        with self._lock:
+            began = self._began.get(name, end)
+            return began < end or any(
+                window.begin < end and begin < window.end
+                for window in self._troubles[name]
+            )
+
+    def without_majority(self, group: str) -> list[Window]:
+        """When too many of a group's replicas were in trouble."""
+        size = len(self._groups[group])
+        windows: list[Window] = []
+        troubled = 0
+        began: float | None = None
+        for change in self._changes_of(group):
+            troubled += change.by
+            lacking = size - troubled <= size // 2
+            if lacking and began is None:
+                began = change.at
+            elif not lacking and began is not None:
+                windows.append(Window(began, change.at))
+                began = None
+        if began is not None:
+            windows.append(Window(began, self._clock()))
+        return windows
+
+    def unavailable(self, group: str) -> list[Window]:
+        """When a group may have been without a leader: it had no majority, or was
+        electing after that or for another cause."""
+        away = self.without_majority(group)
+        away += [
+            Window(change.at, change.at)
+            for change in self._changes_of(group)
+            if change.electing
+        ]
+        electing = ELECTION_SECONDS_MAX
+        return merged(Window(begin, end + electing) for begin, end in away)
+
+    def last_changes(self, groups: Iterable[str], before: float) -> list[Change]:
+        """The last thing that was done to each group before an instant."""
+        latest = {change.group: change for change in self.changes if change.at < before}
+        return [latest[group] for group in sorted(groups) if group in latest]
+
+    def _changes_of(self, group: str) -> list[Change]:
+        with self._lock:
+            return [change for change in self.changes if change.group == group]
+
+
+def merged(windows: Iterable[Window]) -> list[Window]:
+    """The same time in windows that neither overlap nor touch, in order."""
+    found: list[Window] = []
+    for window in sorted(windows):
+        if found and window.begin <= found[-1].end:
+            last = found.pop()
+            window = Window(last.begin, max(last.end, window.end))
+        found.append(window)
+    return found

@@ -1,0 +1,147 @@
+"""One storm, from an empty folder to what was found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from tests.system.clusters import Cluster, running
+from tests.system.storm.attempts import Record
+from tests.system.storm.clients import Market
+from tests.system.storm.faults import Trouble
+from tests.system.storm.hands import Hands, OneProcess, ProcessEach
+from tests.system.storm.outages import Outages
+from tests.system.storm.report import (
+    AVAILABILITY,
+    Findings,
+    availability,
+    calls_table,
+    faults_table,
+)
+from tests.system.storm.verdict import Verdict
+
+EXTRA = "chaos = yes\n[timing]\nlog_kept = 300\n"
+"""A short log, so that snapshots are needed."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a storm is to be like.
+
+    :ivar each: whether each replica has a process of its own.
+    """
+
+    seconds: float
+    seed: int
+    shoppers: int
+    each: bool
+
+
+class Storm:
+    """One storm over one cluster.
+
+    :param findings: is told which promises the cluster keeps.
+    """
+
+    def __init__(self, cluster: Cluster, options: Options, findings: Findings) -> None:
+        self._findings = findings
+        self._cluster = cluster
+        self._options = options
+        self._record = Record()
+        self._outages = Outages({g: cluster.members(g) for g in cluster.groups})
+        self._verdict = Verdict(self._outages)
+        self._hands: Hands = (
+            ProcessEach(cluster, self._outages) if options.each else OneProcess(cluster)
+        )
+        self._troubles = [
+            Trouble(
+                group,
+                cluster.members(group),
+                self._hands,
+                self._outages,
+                Random(f"{options.seed} {group}"),
+            )
+            for group in cluster.groups
+        ]
+
+    def run(self) -> Iterator[str]:
+        """Let it blow, and yield a report's lines."""
+        holding = self._findings.holding
+        with holding("every group gets a leader at the start"):
+            self._hands.start()
+        if self._findings.broken:
+            return
+        began = time.monotonic()
+        market = Market(self._cluster, self._record, Random(self._options.seed))
+        with self._people(market):
+            with holding("every group gets well after every trouble"):
+                self._blow()
+            with holding("everybody gets on afterwards"):
+                market.shop_on()
+        with holding("every acknowledged write is there once, no order is pending"):
+            market.verify()
+        with holding("all replicas catch up"):
+            for trouble in self._troubles:
+                trouble.wait_until_whole()
+        with holding(AVAILABILITY):
+            found = list(availability(self._verdict, self._record, self._outages))
+            assert not found, "\n".join(["", *found])
+        yield from self._tables(market, began)
+        with holding("every process stops cleanly"):
+            self._cluster.stop()
+        with holding("cartnet check: all digests are equal, and all else is sound"):
+            checked = self._cluster.tool("check")
+            assert checked.returncode == 0, checked.stdout + checked.stderr
+
+    @contextmanager
+    def _people(self, market: Market) -> Iterator[None]:
+        market.open(self._options.shoppers)
+        try:
+            yield
+        finally:
+            market.close()
+
+    def _blow(self) -> None:
+        for trouble in self._troubles:
+            trouble.start()
+        until = time.monotonic() + self._options.seconds
+        while time.monotonic() < until and all(map(Trouble.is_alive, self._troubles)):
+            time.sleep(min(1.0, max(0.0, until - time.monotonic())))
+        for trouble in self._troubles:
+            trouble.enough.set()
+        for trouble in self._troubles:
+            trouble.join()
+        for trouble in self._troubles:
+            if trouble.failure is not None:
+                raise trouble.failure
+
+    def _tables(self, market: Market, began: float) -> Iterator[str]:
+        counts = {trouble.group: trouble.counts for trouble in self._troubles}
+        yield from faults_table(counts, self._outages, began)
+        yield ""
+        yield from calls_table(self._record)
+        yield ""
+        longest = self._verdict.longest(self._record.noted)
+        yield f"longest wait beside all outages: {longest:.2f} s"
+        yield (
+            f"{sum(shopper.units for shopper in market.shoppers)} units,"
+            f" {sum(len(shopper.orders) for shopper in market.shoppers)} orders,"
+            f" {market.guests} guests, {market.operations} changes by the operator"
+        )
+
+
+def blow(folder: Path, options: Options) -> tuple[list[str], Findings]:
+    """Let one storm blow over a new cluster in ``folder``; return the report's lines,
+    and what was found."""
+    findings = Findings()
+    lines: list[str] = []
+    with (
+        findings.holding("logs and files hold no traceback and no secret"),
+        running(folder, extra=EXTRA) as cluster,
+    ):
+        lines += Storm(cluster, options, findings).run()
+    return [*lines, "", *findings.lines()], findings

@@ -1,0 +1,148 @@
+"""Storms of a few seconds; what a storm judges by."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.system.lines import TOKENS, tokens_in
+from tests.system.storm.attempts import ANSWERED, LOST, Attempt
+from tests.system.storm.outages import ELECTION_SECONDS_MAX, Outages, Window
+from tests.system.storm.report import AVAILABILITY
+from tests.system.storm.storm import Options, blow
+from tests.system.storm.verdict import ANSWERED_SECONDS_MAX, Verdict
+
+GROUPS = {"lb": ["lb0", "lb1", "lb2"], "s1": ["s1r0", "s1r1", "s1r2"], "it": ["it0"]}
+SECONDS = 8
+
+
+class StormTests(SynchronousTestCase):
+    """Troubles of all kinds at once, in every group, under shoppers, new accounts and
+    an operator (S1 to S9, L1, L2)."""
+
+    def test_one_process(self) -> None:
+        """With everything in one process nothing acknowledged is lost or doubled."""
+        self._blow(each=False)
+
+    def test_process_each(self) -> None:
+        """With a process a replica, killed and hung by signals, neither."""
+        self._blow(each=True)
+
+    def _blow(self, *, each: bool) -> None:
+        options = Options(SECONDS, seed=1, shoppers=4, each=each)
+        lines, findings = blow(Path(self.mktemp()), options)
+        # A machine that runs many tests at once may be slow without an outage.
+        broken = [b for b in findings.broken if not b.startswith(AVAILABILITY)]
+        self.assertEqual(broken, [], "\n".join(lines))
+
+
+class OutagesTests(SynchronousTestCase):
+    """The script's knowledge of what it has done."""
+
+    def setUp(self) -> None:
+        self.now = 0.0
+        self.outages = Outages(GROUPS, lambda: self.now)
+
+    def at(self, now: float) -> Outages:
+        self.now = now
+        return self.outages
+
+    def judge(
+        self,
+        sent: float,
+        ended: float,
+        outcome: str = ANSWERED,
+        groups: str = "s1",
+        connected: float = 0.0,
+    ) -> str:
+        attempt = Attempt(
+            "call",
+            "ada",
+            frozenset(groups.split()),
+            "lb0",
+            connected,
+            sent,
+            ended,
+            outcome,
+        )
+        return Verdict(self.outages).judge(attempt)
+
+    def test_majority(self) -> None:
+        """A majority is away while two of three are in trouble, or the only one is."""
+        self.at(1).begin("kill", "s1r0")
+        self.at(2).begin("pause", "s1r2")
+        self.at(3).end("s1r0")
+        self.at(4).end("s1r2")
+        self.at(5).begin("kill", "it0")
+        self.at(6)
+        self.assertEqual(self.outages.without_majority("s1"), [Window(2, 3)])
+        self.assertEqual(self.outages.without_majority("it"), [Window(5, 6)])
+        self.assertEqual(self.outages.without_majority("lb"), [])
+
+    def test_away(self) -> None:
+        """Nobody can ask for what needs a majority that is away, nor for an election's
+        time after it is back; then a slow answer or a refusal is a violation."""
+        self.at(1).begin("kill", "it0")
+        self.at(9).end("it0")
+        elected = 9 + ELECTION_SECONDS_MAX
+        self.assertEqual(self.judge(2, 5, "unavailable", "s1 it"), "")
+        self.assertEqual(self.judge(8, elected, "timeout", "it"), "")
+        soon = elected + ANSWERED_SECONDS_MAX
+        self.assertEqual(self.judge(8, soon - 0.1, groups="it"), "")
+        self.assertIn("without an outage", self.judge(8, soon + 0.1, groups="it"))
+        late = self.judge(elected - 1, elected + 2, "timeout", "it")
+        self.assertIn("2.00 s of that without an outage", late)
+        never = self.judge(elected, elected + 3, "timeout", "it")
+        self.assertIn("had a leader", never)
+
+    def test_others(self) -> None:
+        """One group's outage excuses no call that another decides."""
+        self.at(1).begin("kill", "it0")
+        self.at(9).end("it0")
+        self.assertIn("had a leader", self.judge(2, 5, "unavailable"))
+        self.assertIn("3.00 s of that without", self.judge(2, 5))
+
+    def test_followers(self) -> None:
+        """Trouble of a replica that does not lead excuses nothing; a leader's excuses
+        an election, but no refusal: a balancer waits for longer."""
+        self.at(1).begin("kill", "s1r0")
+        self.assertEqual(self.judge(1, 4), "")
+        self.assertIn("without an outage", self.judge(1, 4, "timeout"))
+        self.at(5).end("s1r0")
+        change = self.at(20).begin("kill", "s1r1")
+        change.electing = False
+        self.at(29).end("s1r1")
+        self.assertIn("without an outage", self.judge(20, 23))
+        self.assertIn("had a leader", self.judge(20, 20.5, "unavailable"))
+
+    def test_balancers(self) -> None:
+        """What was asked of a balancer in trouble says nothing; a connection that is
+        lost without that is a violation."""
+        self.at(5).begin("isolate", "lb0")
+        self.at(6).end("lb0")
+        self.assertEqual(self.judge(4, 9, LOST), "")
+        self.assertEqual(self.judge(5.5, 9), "")
+        self.assertEqual(self.judge(7, 7.1, LOST, connected=1), "")
+        self.assertEqual(self.judge(7, 7.1, LOST, connected=6.5), "lb0 was well")
+        self.assertIn("without an outage", self.judge(6.5, 9))
+
+    def test_other_refusals(self) -> None:
+        """No outage excuses that a call is refused for another reason."""
+        self.at(1).begin("kill", "s1r0")
+        for code in ("internal", "overloaded", "not_leader", "rate_limited"):
+            self.assertEqual(self.judge(1, 1.1, code), "nothing excuses that")
+
+
+class TokensTests(SynchronousTestCase):
+    """Session tokens where they must not be."""
+
+    def test_found_anywhere(self) -> None:
+        """The secret part of a token is found between any other bytes."""
+        token = f"s1.{secrets.token_urlsafe(32)}"
+        TOKENS.add(token)
+        self.addCleanup(TOKENS.discard, token)
+        secret = token.removeprefix("s1.").encode()
+        self.assertEqual(tokens_in(b"\0ab" + secret + b"cd\xff"), {token})
+        self.assertEqual(tokens_in(secret[:-1]), set())
