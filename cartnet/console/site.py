@@ -97,11 +97,15 @@ class _Root(Resource):
 
     @override
     def getChild(self, path: bytes, request: Any) -> IResource:
-        # Encoded again: a slash within a segment is none between two.
-        segments = request.path[1:].split(b"/")
+        # Encoded again: a slash within a segment is none between two; nor is one in
+        # front, which Klein would overlook.
+        path = request.path[1:]
+        if path.startswith(b"/"):
+            path = b"%2F" + path[1:]
         request.prepath = []
         request.postpath = [
-            quote(unquote_to_bytes(segment), safe="").encode() for segment in segments
+            quote(unquote_to_bytes(segment), safe="").encode()
+            for segment in path.split(b"/")
         ]
         return self._rest
 
