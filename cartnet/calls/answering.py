@@ -14,6 +14,7 @@ from cartnet.checkout.waiting import within
 from cartnet.errors import Refused
 from cartnet.shop.accounts import UNAUTHENTICATED, session_user
 from cartnet.shop.answers import Refusal
+from cartnet.shop.group import time_at
 from cartnet.wire.arguments import decode_arguments
 
 if TYPE_CHECKING:
@@ -180,10 +181,11 @@ class Answering:
     def user(self, asked: Asked) -> Callable[[Cursor], str]:
         """Make a query for the session's user; it raises ``unauthenticated``."""
         session = self.session(asked)
-        now = int(self.seams.wall())
+        now = self.log.now()
 
         def query(cursor: Cursor) -> str:
-            return session_user(cursor, session, now) or UNAUTHENTICATED.raise_()
+            user = session_user(cursor, session, time_at(cursor, now))
+            return user or UNAUTHENTICATED.raise_()
 
         return query
 

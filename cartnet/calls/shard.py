@@ -31,7 +31,7 @@ from cartnet.shop.commands import (
     RemoveFromCart,
     SetQuantity,
 )
-from cartnet.shop.group import FORMING, group_id
+from cartnet.shop.group import FORMING, group_id, time_at
 from cartnet.shop.shard import UserCommand, remembered
 
 if TYPE_CHECKING:
@@ -289,10 +289,10 @@ class ShardCalls:
 
     async def _recall(self, asked: Asked, command: BeginCheckout) -> Answer | None:
         """Return what the command's key came to before, if anything, or a refusal."""
-        now = int(self._seams.wall())
+        now = self._log.now()
 
         def query(cursor: Cursor) -> Answer | None:
-            answer = remembered(cursor, command, now)
+            answer = remembered(cursor, command, time_at(cursor, now))
             if answer is None and group_id(cursor) is None:
                 return FORMING
             return answer

@@ -40,8 +40,14 @@ class Log(Protocol):
     def leader(self) -> str | None:
         """The name of the leader that this replica knows."""
 
+    def now(self) -> int:
+        """What a command would be stamped with, in Unix seconds.
+
+        Wall clocks jump; whatever is judged as the log would judge it goes by this.
+        """
+
     def propose(self, command: Command) -> Deferred[Answer]:
-        """Replicate a command, stamped with the wall clock, and apply it.
+        """Replicate a command, stamped with :meth:`now`, and apply it.
 
         Fires with the machine's answer once a majority has synced it and this replica
         has applied it. Fails with :class:`~cartnet.errors.Refused`: ``not_leader``

@@ -257,9 +257,12 @@ class Replica:
     def leader(self) -> str | None:
         return self._parts.driver.raft.leader if self._parts is not None else None
 
+    def now(self) -> int:
+        return self._log_time.now()
+
     def propose(self, command: Command) -> Deferred[Answer]:
         """See :meth:`cartnet.replica.ports.Log.propose`."""
-        stamped = Stamped(self._log_time.now(), command)
+        stamped = Stamped(self.now(), command)
         payload = msgspec.json.encode(stamped)
         if len(payload) > PROPOSAL_BYTES_MAX:
             raise Refused(

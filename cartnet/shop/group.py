@@ -50,6 +50,11 @@ def log_time(cursor: Cursor) -> int:
     return time
 
 
+def time_at(cursor: Cursor, now: int) -> int:
+    """Return the time at which a command that is stamped ``now`` would be applied."""
+    return max(now, log_time(cursor))
+
+
 def advance(cursor: Cursor, stamped: int) -> tuple[int, bool]:
     """Move log time on to a command's stamp; it never moves back.
 

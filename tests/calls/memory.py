@@ -155,8 +155,7 @@ class MemoryGroup:
                 # It goes to a member that believes to lead, and into no log.
                 return fail(Refused("unavailable", "not done"))
             return fail(self.not_leader())
-        time = EPOCH + int(self.clock.seconds())
-        payload = msgspec.json.encode(Stamped(time, command))
+        payload = msgspec.json.encode(Stamped(member.now(), command))
         proposal = _Waiting(member, payload, Deferred())
         if self.holds:
             self.waiting.append(proposal)
@@ -225,6 +224,9 @@ class MemoryLog:
     @property
     def leader(self) -> str | None:
         return self.name if self.deluded else self.memory.leader
+
+    def now(self) -> int:
+        return EPOCH + int(self.memory.clock.seconds())
 
     def propose(self, command: Command) -> Deferred[Answer]:
         return self.memory.propose(self, command)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.errors import Refused
@@ -98,6 +99,25 @@ class ClusterTests(SynchronousTestCase):
 
         listed = self.cluster.do(self.shopper.surely("list_orders", {}))["orders"]
         self.assertEqual(listed, orders[::-1])
+
+    def test_wall_clock_that_jumps(self) -> None:
+        """A wall clock that jumps by a year ends no session and forgets no key."""
+        self.sign_up()
+        args = {"item": "A", "quantity": 2}
+        self.cluster.do(self.shopper.surely("add_to_cart", args))
+        client, session = self.cluster.client(), self.shopper.session
+
+        def check_out() -> Any:
+            checkout = client.call("checkout", session=session, key="k", resend=True)
+            return msgspec.json.decode(self.cluster.do(checkout))
+
+        order = check_out()
+        for name in self.cluster.topology.names:
+            self.cluster.world.hosts[name].wall_offset += 366 * 86_400
+
+        listed = self.cluster.do(self.shopper.surely("list_orders", {}))["orders"]
+        self.assertEqual(listed, [order])
+        self.assertEqual(check_out(), order)
 
     def test_minority(self) -> None:
         """A leader that is cut off serves neither writes nor reads; a majority does."""
