@@ -16,6 +16,7 @@ from typing_extensions import override
 from zope.interface import implementer
 
 from cartnet.console.browser import is_foreign, session_in
+from cartnet.console.channel import headers_for
 from cartnet.console.errors import Unfit, body_of, headers_of, status_of
 from cartnet.errors import Refused
 from cartnet.limits import (
@@ -59,6 +60,8 @@ TEXT_ALONE: Final = 1003
 LOGGED_OUT: Final = 4401
 IDLE: Final = 4408
 """Why a WebSocket is closed (RFC 6455, 7.4; from 4000 on they are our own)."""
+
+REQUEST_ID_BYTES: Final = 8
 
 _BOUNDS: Final = Bounds(REQUESTS_PER_WEBSOCKET_MAX, WATCHES_PER_WEBSOCKET_MAX)
 
@@ -174,11 +177,13 @@ class Socket(WebSocketServerProtocol):
         self._sockets.refused(self.address, reason)
         body = body_of(Refused("bad_request", reason), "")
         headers = {
+            **headers_for(
+                self._sockets.new_id(),
+                secure=ISSLTransport.providedBy(self.transport),
+            ),
             **dict(responseHeaders or []),
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
             "Connection": "close",
         }
         lines = [f"HTTP/1.1 {code} {HTTPStatus(code).phrase}"]
@@ -315,6 +320,7 @@ class WebSockets:
         self.unread_bytes = 0
         self.resource: IResource = _Resource(self)
         self._calls = calls
+        self._token_bytes = seams.token_bytes
         self._load = load
         self._refusals = Refusals(log)
         # In the order in which they came; a dict, since sets have none.
@@ -397,6 +403,10 @@ class WebSockets:
         if count >= WEBSOCKETS_PER_ADDRESS_MAX and not is_loopback(address):
             return Refused("rate_limited", "there are too many WebSockets from there")
         return None
+
+    def new_id(self) -> str:
+        """Draw an id for a refusal, as every HTTP answer has one."""
+        return self._token_bytes(REQUEST_ID_BYTES).hex()
 
     def left(self, socket: Socket) -> None:
         """A connection has ended."""

@@ -106,7 +106,9 @@ class HandshakeTests(SocketTestCase):
         for version in ("12", "99", "x", None):
             refusal = self.refusal(Sec_WebSocket_Version=version)
             self.assertEqual(refusal, (400, "bad_request"), version)
-        self.assertEqual(self.refusal(Sec_WebSocket_Key="short"), (400, "bad_request"))
+        visitor = self.visiting.knock(Sec_WebSocket_Key="short")
+        self.assertEqual(visitor.refusal(), (400, "bad_request"))
+        self.assertIn(b"\r\nContent-Security-Policy: default-src", visitor.answer)
 
     def test_cookie(self) -> None:
         """The cookie's session is that of the requests without one of their own."""

@@ -1,0 +1,209 @@
+"""WebSockets over TCP, with Autobahn's own client at the other end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from socket import SO_RCVBUF, SOL_SOCKET
+from typing import Any, cast
+
+import msgspec
+from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+from typing_extensions import override
+
+from cartnet.calls.catalogue import Catalogue, InventoryEvent
+from cartnet.calls.catalogue_feed import CatalogueFeed
+from cartnet.console.load import Load
+from cartnet.console.socket import WebSockets
+from cartnet.limits import WEBSOCKET_FRAME_BYTES_MAX
+from cartnet.replica.ports import Watching
+from cartnet.shop.answers import Item
+from tests.console.visiting import Calls
+from tests.replica.listening import REQUEST_TIMEOUT, logger, seams
+
+reactor: Any = global_reactor
+SECONDS_MAX = 30
+
+
+class Browser(WebSocketClientProtocol):
+    """Keeps what it hears, and a table of the inventory.
+
+    :ivar events: how many events it has heard.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[dict[str, Any]] = []
+        self.table: dict[str, Any] = {}
+        self.revision = -1
+        self.events = 0
+        self.frame_bytes_max = 0
+        self.closed: Deferred[tuple[bool, int]] = Deferred()
+
+    @override
+    def onMessageFrameBegin(self, length: int) -> None:
+        self.frame_bytes_max = max(self.frame_bytes_max, length)
+        super().onMessageFrameBegin(length)
+
+    @override
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        message = msgspec.json.decode(payload)
+        event = message.get("event")
+        if event is None:
+            self.heard.append(message)
+            return
+        self.events += 1
+        assert event["full"] or event["revision"] >= self.revision
+        if event["full"]:
+            self.table.clear()
+        self.table |= {item["id"]: item for item in event["items"]}
+        for removed in event["removed"]:
+            self.table.pop(removed, None)
+        self.revision = event["revision"]
+
+    @override
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+        self.closed.callback((wasClean, code))
+
+    def ask(self, request_id: int, call: str, **more: Any) -> None:
+        line = msgspec.json.encode({"id": request_id, "call": call, **more})
+        self.sendMessage(line)
+
+
+class TcpTests(TestCase):
+    """A server on a port of its own."""
+
+    timeout = 2 * SECONDS_MAX
+
+    @override
+    def setUp(self) -> None:
+        self.calls = Calls()
+        self.sockets = WebSockets(
+            cast("Any", self.calls),
+            seams(reactor),
+            REQUEST_TIMEOUT,
+            Load(reactor),
+            logger([]),
+        )
+        root = Resource()
+        root.putChild(b"ws", self.sockets.resource)
+        site = Site(root)
+        site.noisy = False
+        self.port = reactor.listenTCP(0, site, interface="127.0.0.1")
+        self.browsers: list[Browser] = []
+
+    @override
+    async def tearDown(self) -> None:
+        await self.sockets.stop()
+        await self.port.stopListening()
+        for browser in self.browsers:
+            await browser.closed
+
+    async def browse(self) -> Browser:
+        """Open a WebSocket."""
+        number = self.port.getHost().port
+        factory = WebSocketClientFactory(
+            f"ws://127.0.0.1:{number}/ws",
+            origin=f"http://127.0.0.1:{number}",
+            reactor=reactor,
+        )
+        factory.protocol = Browser
+        factory.noisy = False
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", number)
+        browser: Browser = await endpoint.connect(factory)
+        self.browsers.append(browser)
+        await browser.is_open
+        return browser
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        deadline = reactor.seconds() + SECONDS_MAX
+        while not condition():
+            assert reactor.seconds() < deadline, "that does not come about"
+            await deferLater(reactor, 0.01)
+
+    async def test_answers(self) -> None:
+        """Calls are answered, large answers in frames that any client takes."""
+        items = ["x" * 100] * 5_000
+        self.calls.answers["get_inventory"] = lambda _: {"items": items}
+        browser = await self.browse()
+
+        browser.ask(1, "ping")
+        browser.ask(2, "get_inventory")
+        await self.until(lambda: len(browser.heard) == 2)
+
+        self.assertEqual(browser.heard[0], {"id": 1, "ok": {}})
+        self.assertEqual(browser.heard[1], {"id": 2, "ok": {"items": items}})
+        self.assertEqual(browser.frame_bytes_max, WEBSOCKET_FRAME_BYTES_MAX)
+
+    async def test_closes(self) -> None:
+        """A client learns why it is sent away, and may leave itself."""
+        large, binary, leaving = [await self.browse() for _ in range(3)]
+
+        large.sendMessage(b" " * (WEBSOCKET_FRAME_BYTES_MAX + 1))
+        binary.sendMessage(b"{}", isBinary=True)
+        leaving.sendClose(1000)
+
+        self.assertEqual((await large.closed)[1], 1009)
+        self.assertEqual((await binary.closed)[1], 1003)
+        self.assertEqual(await leaving.closed, (True, 1000))
+        await self.until(lambda: self.sockets.count == 0)
+
+    async def test_stop(self) -> None:
+        """At the end everybody is told that the console goes away."""
+        browser = await self.browse()
+
+        await self.sockets.stop()
+
+        self.assertEqual((await browser.closed)[1], 1001)
+        self.assertEqual(self.sockets.count, 0)
+
+    async def test_slow_reader(self) -> None:
+        """One that stops reading costs the others nothing, and has it all later."""
+        catalogue = Catalogue(cast("Any", None))
+        feed = CatalogueFeed(catalogue, reactor)
+        self.addCleanup(feed.stop)
+        self.calls.answers["watch_inventory"] = lambda _: Watching(
+            lambda sink: feed.subscribe(sink, None)
+        )
+        change(catalogue, 1)
+        *others, slow = [await self.browse() for _ in range(6)]
+        for browser in (*others, slow):
+            browser.ask(1, "watch_inventory")
+        await self.until(lambda: all(each.events for each in self.browsers))
+
+        slow.transport.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, 64 * 1024)
+        slow.transport.pauseProducing()
+        unread = 0
+        revision = 1
+        for _ in range(80):
+            revision += 1
+            change(catalogue, revision)
+            now = revision
+            await self.until(
+                lambda now=now: all(each.revision == now for each in others)
+            )
+            unread = max(unread, self.sockets.unread_bytes)
+        self.assertEqual([each.events for each in others], [81] * len(others))
+        self.assertLess(unread, 1024 * 1024)
+        self.assertLess(slow.revision, revision)
+
+        slow.transport.resumeProducing()
+        await self.until(lambda: slow.revision == revision)
+        self.assertLess(slow.events, 60)
+        for browser in others:
+            self.assertEqual(browser.table, slow.table)
+
+
+def change(catalogue: Catalogue, revision: int) -> None:
+    """Change the stock of many items."""
+    items = tuple(
+        Item(f"item-{number}", f"Item {number}", 100, revision)
+        for number in range(2_000)
+    )
+    catalogue.apply(InventoryEvent(revision, False, items, ()))
