@@ -483,6 +483,9 @@ SWEEP_SECONDS: Final = 0.05
 FEED_SILENCE_SECONDS_MAX: Final = 6.5
 """A feed's source that is silent for longer is replaced by another member."""
 
+LOCATE_HERE_SECONDS_MAX: Final = 0.5
+"""How long a balancer waits for its own file's word before it asks the leader."""
+
 LOCATED_USERS_MAX: Final = 100_000
 """Usernames whose shard a balancer remembers; the longest unused go first."""
 

@@ -242,7 +242,7 @@ class Replicas:
         topology, timeout = configuration.topology, configuration.timing.request_timeout
         match group.kind:
             case "balancer":
-                located = located_by(replicated)
+                located = located_by(replicated, seams.clock)
                 router = Router(topology, clients, catalogue, seams, timeout, located)
                 shards = [shard.name for shard in topology.shards]
                 return DirectoryCalls(

@@ -8,6 +8,9 @@ from twisted.internet.defer import Deferred
 
 from cartnet.calls.answering import Answering, Asked
 from cartnet.calls.founding import Founding
+from cartnet.checkout.waiting import within
+from cartnet.errors import Refused
+from cartnet.limits import LOCATE_HERE_SECONDS_MAX
 from cartnet.shop import directory
 from cartnet.shop.answers import Assigned
 from cartnet.shop.commands import AssignShard
@@ -15,6 +18,7 @@ from cartnet.shop.commands import AssignShard
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from twisted.internet.interfaces import IReactorTime
     from twisted.logger import Logger
     from twisted.python.failure import Failure
 
@@ -25,15 +29,23 @@ if TYPE_CHECKING:
     from cartnet.wire.requests import Request
 
 
-def located_by(log: Log) -> Located:
-    """Look usernames up in what this replica has applied, for its router."""
+def located_by(log: Log, clock: IReactorTime) -> Located:
+    """Look usernames up in what this replica has applied, for its router.
+
+    Raises :class:`~cartnet.errors.Refused` where its file does not answer soon.
+    """
 
     async def located(username: str) -> str | None:
-        return await log.read(
+        reading = log.read(
             lambda cursor: directory.locate(cursor, username), stale=True
         )
+        return await within(clock, LOCATE_HERE_SECONDS_MAX, reading, _late)
 
     return located
+
+
+def _late() -> Refused:
+    return Refused("unavailable", "this balancer's file does not answer")
 
 
 class DirectoryCalls:

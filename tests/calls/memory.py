@@ -196,6 +196,7 @@ class MemoryLog:
     """A member of a :class:`MemoryGroup`, as its calls see it.
 
     :ivar lagging: while true, nothing new is applied here.
+    :ivar reads_hang: while true, reads wait for a disk, and in vain.
     :ivar deluded: whether it believes to lead and does not.
     """
 
@@ -206,6 +207,7 @@ class MemoryLog:
         self.deluded = False
         self.reads = 0
         self.reads_refused: Exception | None = None
+        self.reads_hang = False
         self.calls: list[Calls | Any] = []
         self._index = 0
         self._machine = machine_for(memory.kind)
@@ -235,6 +237,8 @@ class MemoryLog:
         self.reads += 1
         if self.reads_refused is not None:
             return fail(self.reads_refused)
+        if self.reads_hang:
+            return Deferred()
         if not stale:
             if self.deluded:
                 return fail(Refused("unavailable", "no majority"))

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.calls.directory import DirectoryCalls, located_by
 from cartnet.errors import Refused
+from cartnet.limits import LOCATE_HERE_SECONDS_MAX
 from cartnet.shop.commands import AssignShard
 from tests.calls.balancing import REQUEST_TIMEOUT, Balancing, Visitor, request_for
 from tests.calls.memory import MemoryGroup, quiet
@@ -111,10 +112,24 @@ class DirectoryTests(SynchronousTestCase):
         calls_before = self.balancing.directory.calls
 
         homes: list[str | None] = []
-        Deferred.fromCoroutine(located_by(log)("ann")).addCallback(homes.append)
+        located = located_by(log, self.memory.clock)
+        Deferred.fromCoroutine(located("ann")).addCallback(homes.append)
 
         self.assertIn(homes[0], {"s1", "s2"})
         self.assertEqual(self.balancing.directory.calls, calls_before)
+
+    def test_located_in_vain(self) -> None:
+        """Where this replica's disk does not answer soon, it is time for the leader."""
+        log = self.memory.members["lb2"]
+        log.reads_hang = True
+        located = located_by(log, self.memory.clock)
+        waiting = Deferred.fromCoroutine(located("ann"))
+        self.assertNoResult(waiting)
+
+        self.balancing.world.clock.run_for(LOCATE_HERE_SECONDS_MAX)
+
+        refused = self.failureResultOf(waiting, Refused).value
+        self.assertEqual(refused.code, "unavailable")
 
     def test_group_is_founded(self) -> None:
         """The first leader gives the group its id, the next ones keep it."""
