@@ -207,6 +207,9 @@ RECOUNT_ROWS_AT_ONCE: Final = 512
 LAG_NOTED_ENTRIES: Final = 100
 """A follower that is this far behind is worth a line in the leader's log."""
 
+STOPPED_NOTED_SECONDS: Final = 3.0
+"""A group that has lost too many files says so after so long, if that is still so."""
+
 HELLO_AGAIN_SECONDS: Final = 2.0
 """Between two hellos of a replica that does not know its group's founders yet."""
 

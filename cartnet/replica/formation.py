@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cartnet.consensus.quorum import majority
+
 if TYPE_CHECKING:
     from cartnet.consensus.messages import Life
     from cartnet.wire.hello import Identity
@@ -102,6 +104,26 @@ class Formation:
         noted = {**self.lives, **met}
         is_new, self.lives = noted != self.lives, noted
         return is_new
+
+    @property
+    def stopped(self) -> str | None:
+        """Why no majority can come together, as far as known; None where one can.
+
+        Where most files are lost or replaced, nobody is left to admit the new ones.
+        """
+        lost = [member for member in self._others if not self.counts(member)]
+        if self.founders and not self.admitted:
+            lost.append(self._name)
+        members = 1 + len(self._others)
+        if members - len(lost) >= majority(members):
+            return None
+        files, are, them = (
+            ("files", "are", "them") if len(lost) > 1 else ("file", "is", "it")
+        )
+        return (
+            f"the {files} of {' and '.join(sorted(lost))} {are} not what the group"
+            f" knows, and without {them} there is no majority that could admit {them}"
+        )
 
     def new_file(self, member: str) -> str | None:
         """The file of a member that was met, where it does not count."""

@@ -89,6 +89,7 @@ def recover(
     report = Report(
         membership,
         driver,
+        formation,
         storage.file_bytes,
         connections,
         seams.clock,

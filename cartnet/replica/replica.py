@@ -241,6 +241,7 @@ class Replica:
         parts.driver.tick(count)
         parts.meeting.tick()
         parts.report.note_lags()
+        parts.report.note_lost_files(count)
 
     @property
     def _whole(self) -> Parts:

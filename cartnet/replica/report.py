@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from cartnet.consensus.candidate import Candidate, PreCandidate
 from cartnet.consensus.follower import Follower
 from cartnet.consensus.leader import Leader
-from cartnet.limits import LAG_NOTED_ENTRIES
+from cartnet.limits import (
+    LAG_NOTED_ENTRIES,
+    STOPPED_NOTED_SECONDS,
+    TICK_SECONDS,
+)
 from cartnet.observability.latencies import milliseconds
 from cartnet.replica.status import Heartbeat, Lag, Role, Status
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
     from cartnet.consensus.messages import Dispute
     from cartnet.replica.driver import Driver
+    from cartnet.replica.formation import Formation
     from cartnet.replica.membership import Membership
 
 _ROLES: Final[dict[type[Any], Role]] = {
@@ -27,6 +32,9 @@ _ROLES: Final[dict[type[Any], Role]] = {
     Leader: "leader",
 }
 
+_SEE: Final = "see `Repairing a stopped group` in docs/operations.md"
+_STOPPED_TICKS: Final = round(STOPPED_NOTED_SECONDS / TICK_SECONDS)
+
 
 class Report:
     """One replica's account of itself, from the time that it has read its file."""
@@ -35,6 +43,7 @@ class Report:
         self,
         membership: Membership,
         driver: Driver,
+        formation: Formation,
         file_bytes: Callable[[], int],
         connections: Callable[[], int],
         clock: IReactorTime,
@@ -47,6 +56,7 @@ class Report:
         self._membership = membership
         self._driver = driver
         self._raft = driver.raft
+        self._formation = formation
         self._file_bytes = file_bytes
         self._connections = connections
         self._clock = clock
@@ -54,6 +64,7 @@ class Report:
         self._log = log
         self._behind: set[str] = set()
         self._differing: frozenset[str] = frozenset()
+        self._ticks_stopped = 0
 
     # --- asked for ------------------------------------------------------------------
 
@@ -112,7 +123,7 @@ class Report:
     @property
     def _stopped(self) -> str | None:
         dispute = self._raft.digests.dispute
-        return None if dispute is None else _described(dispute)
+        return self._formation.stopped if dispute is None else _described(dispute)
 
     # --- logged ---------------------------------------------------------------------
 
@@ -147,11 +158,22 @@ class Report:
             # Once: a new term finds the same again.
             self._log.error(
                 "the group has stopped: {why}; the return of a replica that is away may"
-                " decide it, otherwise see `Repairing a stopped group` in"
-                " docs/operations.md",
+                " decide it, otherwise {see}",
                 why=_described(dispute),
+                see=_SEE,
             )
         self._differing = differing
+
+    def note_lost_files(self, ticks: int) -> None:
+        """Log, once, that no majority can come together any more."""
+        stopped = self._formation.stopped
+        before = self._ticks_stopped
+        self._ticks_stopped = before + ticks if stopped is not None else 0
+        # Not at once: founders that were heard of last may be news by a moment.
+        if before < _STOPPED_TICKS <= self._ticks_stopped:
+            self._log.error(
+                "the group has stopped: {why}; {see}", why=stopped, see=_SEE
+            )
 
     def note_lags(self) -> None:
         """Log which followers have fallen behind, and which have caught up."""

@@ -85,6 +85,29 @@ class FormationTests(SynchronousTestCase):
         self.assertTrue(formation.note_lives())
         self.assertEqual(formation.lives, {"c": Life("c1", 5, "second")})
 
+    def test_too_many_are_lost(self) -> None:
+        """A group that has lost most of its files waits for somebody to repair it."""
+        founders = {"a": "a1", "b": "b1", "c": "c1"}
+        formation = self.formation(**founders)
+        self.assertIsNone(formation.stopped)
+        formation.met(identity("c", "c2"))
+        self.assertIsNone(formation.stopped, "the two others can admit it")
+
+        formation.met(identity("a", "a2"))
+        self.assertIn("the files of a and c are not", formation.stopped or "")
+        formation.met(identity("a", "a1"))
+        self.assertIsNone(formation.stopped)
+
+    def test_own_file_is_lost(self) -> None:
+        """A replica without its file counts itself among those that are lost."""
+        formation = self.formation(a="a1", b="b0", c="c1")
+        self.assertIsNone(formation.stopped)
+
+        formation.met(identity("c", "c2"))
+
+        self.assertIn("the files of b and c are not", formation.stopped or "")
+        self.assertIsNone(self.formation().stopped, "not formed yet")
+
     def test_own_old_copy(self) -> None:
         """A replica hears that it has one from whoever has met it with a newer."""
         formation = self.formation(a="a1", b="b1", c="c1")

@@ -8,17 +8,20 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.consensus.messages import AppendEntriesReply, Dispute
-from cartnet.limits import LAG_NOTED_ENTRIES
+from cartnet.consensus.messages import AppendEntriesReply, Dispute, Life
+from cartnet.limits import LAG_NOTED_ENTRIES, STOPPED_NOTED_SECONDS, TICK_SECONDS
 from cartnet.replica.driver import Driver
+from cartnet.replica.formation import Formation
 from cartnet.replica.membership import Membership
 from cartnet.replica.report import Report
 from cartnet.replica.status import Heartbeat, Lag
 from cartnet.topology.groups import Group, Member
+from cartnet.wire.hello import Identity
 from tests.consensus.replicas import Replica
 from tests.consensus.script import TICKS
 from tests.replica.listening import logger
 
+PATIENCE = round(STOPPED_NOTED_SECONDS / TICK_SECONDS)
 MEMBERS = (Member("a", "127.0.0.1:1"), Member("b", "127.0.0.1:2"))
 
 
@@ -45,9 +48,12 @@ class ReportTests(SynchronousTestCase):
             request_timeout=3.0,
             log_kept=100,
         )
+        founders = {"a": "a1", "b": "b1"}
+        self.formation = Formation("a", ("a", "b"), Life("a1", 1, "now"), founders, {})
         self.report = Report(
             membership,
             self.driver,
+            self.formation,
             self.file_bytes,
             lambda: 3,
             self.clock,
@@ -125,6 +131,26 @@ class ReportTests(SynchronousTestCase):
 
         self.assertEqual(self.report.heartbeat().role, "learner")
         self.assertEqual(self.report.status().role, "learner")
+
+    def test_lost_majority_is_said_once(self) -> None:
+        """Where nobody is left to admit a new file the group has stopped: an error line
+        and the status say so, where it is not news of a moment."""
+        for file in ("b2", "b1", "b2"):
+            self.formation.met(Identity("c", "b", "peer", file=file))
+            self.report.note_lost_files(PATIENCE - 1)
+            self.assertEqual(self.said, [])
+        why = "the file of b is not what the group knows"
+        self.assertIn(why, self.report.status().stopped or "")
+
+        for _ in range(3):
+            self.report.note_lost_files(PATIENCE)
+        (line,) = self.said
+        self.assertIn(f"the group has stopped: {why}", line)
+        self.assertIn("Repairing a stopped group", line)
+
+        self.formation.met(Identity("c", "b", "peer", file="b1"))
+        self.report.note_lost_files(1)
+        self.assertIsNone(self.report.status().stopped)
 
     def test_dispute_is_said_once(self) -> None:
         """Which replicas hold which tables is an error line, repeated only where

@@ -8,8 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ PATIENT = "[timing]\nlog_kept = 20\nelection_timeout = 2\n"
 """A short log, so that snapshots are needed; and no election for a busy machine's
 sake."""
 INVENTORY_OF_THREE = {"lb": 1, "s1": 1, "it": 3}
+INVENTORY_OF_TWO = {"lb": 1, "s1": 1, "it": 2}
 
 
 def files(cluster: Cluster, name: str) -> list[Path]:
@@ -127,40 +128,103 @@ class LostFileTests(SynchronousTestCase):
 
 
 class RepairTests(SynchronousTestCase):
-    """A group stops whose files were altered in most places, until it is repaired."""
+    """A group that has stopped says so, and is repaired as documented."""
 
-    def test_stopped_group(self) -> None:
+    def test_most_are_altered(self) -> None:
         """The documented script makes a new file count beside the one that is sound."""
-        with running(Path(self.mktemp()), INVENTORY_OF_THREE) as cluster:
+        with self._running(INVENTORY_OF_THREE) as cluster:
+            self._alter(cluster, "it1", "UPDATE items SET stock = 7")
+            self._alter(cluster, "it2", "UPDATE items SET stock = 7")
+            cluster.do("start it1")
+            cluster.do("start it2")
+            for name in ("it0", "it1", "it2"):
+                self._wait_until_stopped(cluster, name, "files of it1 and it2 are not")
+            self._repair(cluster, "it0", "it1")
+
+    def test_group_of_two(self) -> None:
+        """It cannot admit a lost file by itself: each says so, and the same script
+        helps."""
+        with self._running(INVENTORY_OF_TWO) as cluster:
+            cluster.do("kill it1")
+            self._lose(cluster, "it1")
+            cluster.do("start it1")
+            for name in ("it0", "it1"):
+                self._wait_until_stopped(cluster, name, "file of it1 is not")
+            self._repair(cluster, "it0", "it1")
+
+    def test_different_tables(self) -> None:
+        """Where all differ an operator chooses; the others' files are moved away, made
+        anew, and brought up to date."""
+        with self._running(INVENTORY_OF_THREE) as cluster:
+            for name in ("it1", "it2"):
+                own = f"UPDATE items SET name = '{name}'"
+                self._alter(cluster, name, own, "DROP TABLE digest")
+            cluster.do("restart it0")
+            cluster.do("start it1")
+            cluster.do("start it2")
+            for name in ("it0", "it1", "it2"):
+                self._wait_until_stopped(cluster, name, "hold different tables")
+            cluster.stop()
+            checked = cluster.tool("check")
+            self.assertEqual(checked.returncode, 1)
+            self.assertIn("no majority of the group says which", checked.stdout)
+
+            self._lose(cluster, "it1")
+            self._lose(cluster, "it2")
+            cluster.start("all", "--role", "all")
+            for name in ("it0", "it1", "it2"):
+                self._wait_until_stopped(cluster, name, "files of it1 and it2 are not")
+            self._repair(cluster, "it0", "it1")
+
+    @contextmanager
+    def _running(self, groups: dict[str, int]) -> Iterator[Cluster]:
+        """A cluster whose inventory has got something to lose."""
+        with running(Path(self.mktemp()), groups) as cluster:
             cluster.start_all()
             cluster.wait_until_leads("it0")
             cluster.do("stock A 42")
             cluster.wait_until_caught_up("it")
-            self._damage_two(cluster)
-            eventually(lambda: cluster.leader("it") is None, "it has stopped")
-            cluster.stop()
+            yield cluster
 
-            db = cluster.folder / "db"
-            manual = (TOP / "docs" / "operations.md").read_text("utf-8")
-            (script,) = re.findall(r"(?ms)^ +```python\n(.*?)^ +```$", manual)
-            repair = [sys.executable, "-c", textwrap.dedent(script)]
-            subprocess.run([*repair, db / "it0.db", db / "it1.db"], check=True)
+    def _alter(self, cluster: Cluster, name: str, *statements: str) -> None:
+        cluster.do(f"kill {name}")
+        path = cluster.folder / "db" / f"{name}.db"
+        with closing(sqlite3.connect(path, isolation_level=None)) as file:
+            for statement in statements:
+                file.execute(statement)
 
-            cluster.start_all()
-            eventually(lambda: "learner" not in cluster.do("list"), "all count")
-            cluster.wait_until_caught_up("it")
-            self.assertRegex(cluster.do("stock"), r"(?m)^A +42$")
-            cluster.stop()
-            self.assertEqual(cluster.tool("check").returncode, 0)
+    def _lose(self, cluster: Cluster, name: str) -> None:
+        for path in files(cluster, name):
+            path.unlink()
 
-    def _damage_two(self, cluster: Cluster) -> None:
+    def _wait_until_stopped(self, cluster: Cluster, name: str, why: str) -> None:
+        """Until its log and its status say why, and what to read."""
+        log = cluster.folder / "logs" / f"{name}.log"
+
+        def says_so() -> bool:
+            (*_, last) = [
+                line
+                for line in ["", *log.read_text().splitlines()]
+                if "the group has stopped" in line or not line
+            ]
+            return why in last and "Repairing a stopped group" in last
+
+        eventually(says_so, f"{name} says why")
+        self.assertRegex(cluster.do(f"status {name}"), f"stopped: .*{why}")
+
+    def _repair(self, cluster: Cluster, *names: str) -> None:
+        """Do what the manual says with these replicas' files."""
+        cluster.stop()
         db = cluster.folder / "db"
-        names = ("it1", "it2")
-        for name in names:
-            cluster.do(f"kill {name}")
-            with closing(sqlite3.connect(db / f"{name}.db")) as file, file:
-                file.execute("UPDATE items SET stock = 7")
-        for name in names:
-            cluster.do(f"start {name}")
-        for name in names:
-            eventually((db / f"{name}.db.set-aside-1").exists, f"{name} is set aside")
+        manual = (TOP / "docs" / "operations.md").read_text("utf-8")
+        (script,) = re.findall(r"(?ms)^ +```python\n(.*?)^ +```$", manual)
+        repair = [sys.executable, "-c", textwrap.dedent(script)]
+        subprocess.run([*repair, *(db / f"{name}.db" for name in names)], check=True)
+
+        cluster.start_all()
+        eventually(lambda: "learner" not in cluster.do("list"), "all count")
+        cluster.wait_until_caught_up("it")
+        self.assertRegex(cluster.do("stock"), r"(?m)^A +42$")
+        cluster.stop()
+        checked = cluster.tool("check")
+        self.assertEqual(checked.returncode, 0, checked.stdout)
