@@ -5,7 +5,8 @@ Read in this order::
     service.py    the console of one process, put together
     calls.py      every call that it answers, whoever asks by whichever protocol
     operators.py  who is the operator
-    socket.py     WebSockets: the messages of the replica ports as text frames
+    socket.py     one WebSocket: the messages of the replica ports as text frames
+    sockets.py    all of them: who may come in, and how they end
     site.py       what its port serves: HTTP and WebSockets, and how that ends
     channel.py    one HTTP connection: requests, bounds, headers on every answer
     api.py        Klein's routes: the API's, the pages', the monitors'

@@ -20,7 +20,7 @@ from typing_extensions import override
 from cartnet.calls.catalogue import Catalogue, InventoryEvent
 from cartnet.calls.catalogue_feed import CatalogueFeed
 from cartnet.console.load import Load
-from cartnet.console.socket import WebSockets
+from cartnet.console.sockets import WebSockets
 from cartnet.limits import WEBSOCKET_FRAME_BYTES_MAX
 from cartnet.replica.ports import Watching
 from cartnet.shop.answers import Item

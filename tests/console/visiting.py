@@ -17,7 +17,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from cartnet.console.load import Load
-from cartnet.console.socket import WebSockets
+from cartnet.console.sockets import WebSockets
 from tests.replica.listening import REQUEST_TIMEOUT, Host, Transport, logger, seams
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
