@@ -136,7 +136,7 @@ const links = {
   "": h("a", { class: "nav-link", href: "#/" }, icon("shop"), h("span", { class: "nav-words" }, "Shop")),
   orders: h("a", { class: "nav-link", href: "#/orders" }, icon("receipt"), h("span", { class: "nav-words" }, "Orders")),
   account: h("a", { class: "nav-link nav-account", href: "#/account" }, icon("user"), accountWords),
-  cart: h("a", { class: "nav-link nav-cart", href: "#/cart", id: "cart-link", onclick: openCart }, h("span", { class: "nav-cart-icon" }, icon("bag"), cartCount), cartWords),
+  cart: h("a", { class: "nav-link nav-cart", href: "#/cart", id: "cart-link", onclick: openCart }, icon("bag"), cartWords, cartCount),
 };
 
 function openCart(event) {

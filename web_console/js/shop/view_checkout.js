@@ -106,7 +106,9 @@ export function checkoutView(shop) {
   }
 
   function reviewLine(line) {
-    const notes = lineNotes(shop, line);
+    // What is short is said once: above, where there has been a refusal.
+    const short = checkout.state === "refused" && checkout.error.code === "out_of_stock";
+    const notes = lineNotes(shop, short ? { ...line, stock: null } : line);
     return h(
       "li",
       { class: "review-line", "data-item": line.item },
@@ -213,8 +215,8 @@ export function checkoutView(shop) {
         "div",
         { class: "empty" },
         h("span", { class: "big spinner" }),
-        h("h2", { id: "waiting-title" }, "The shop is catching its breath"),
-        h("p", {}, "Nothing has been ordered: not enough of its machines can be reached just now. We try again by ourselves."),
+        h("h2", { id: "waiting-title" }, "Nothing is ordered yet"),
+        h("p", {}, "Too few of the shop's machines can be reached just now, so your order has not been taken. We try again by ourselves."),
         checkout.error?.requestId && h("p", { class: "small faint mono" }, checkout.error.requestId),
         h(
           "div",

@@ -68,7 +68,7 @@ export function itemsView(shop) {
     const stock = stockBadge();
     const inCart = h("span", { class: "badge accent", hidden: true });
     const quantity = stepper({ label: firstName });
-    const add = h("button", { type: "submit", class: "button primary" }, "Add");
+    const add = h("button", { type: "submit", class: "button tinted" }, "Add");
     const error = h("div", { class: "item-error" });
     let failed = null;
     const element = h(

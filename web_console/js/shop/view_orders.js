@@ -175,8 +175,8 @@ export function orderView(shop) {
 
   function details() {
     return h(
-      "section",
-      { class: "card", "aria-labelledby": "order-details" },
+      "div",
+      { class: "card" },
       h(
         "div",
         { class: "card-head" },
