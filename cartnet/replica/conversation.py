@@ -40,6 +40,7 @@ from cartnet.wire.framing import LineSplitter, LineTooLong
 from cartnet.wire.hello import (
     Handshake,
     HelloRefused,
+    NotYet,
     is_hello,
     is_supervisors_hello,
 )
@@ -81,6 +82,7 @@ class Conversation(Protocol):
         self._listener = listener
         self._gate = listener.gate
         self._lost_its_hello = False
+        self._lost_a_line = False
         self._splitter = LineSplitter(LINE_BYTES_MAX)
         self._take: Callable[[bytes], None] | None = None
         self._handshake: Handshake | None = None
@@ -129,7 +131,9 @@ class Conversation(Protocol):
             self._write(line)
 
     def _write(self, line: bytes) -> None:
-        if not self._is_over and (self.supervises or not self._gate.isolated):
+        if self._gate.isolated and not self.supervises:
+            self._lost_a_line = True
+        elif not self._is_over:
             self._send(line)
         if self._held:
             # This may have been an answer that they waited for.
@@ -196,7 +200,10 @@ class Conversation(Protocol):
         """Messages pass again: go on where that is possible."""
         if self.supervises:
             return
-        if self._lost_its_hello or self._hello_since is not None:
+        # Another process asks again what a connection that ends leaves unanswered; on
+        # one that goes on it relies. Raft's messages repeat themselves.
+        owes = self._lost_a_line and self.trusted and self._serving is not None
+        if owes or self._lost_its_hello or self._hello_since is not None:
             self.abort()
         elif self._serving is not None and not self._is_over:
             self._serving.wake()
@@ -327,6 +334,7 @@ class Conversation(Protocol):
             # A web page must not be able to make a browser post requests here.
             self._turn_away("this port takes lines of JSON, not HTTP")
         elif self._gate.isolated and not self._may_pass(line):
+            self._lost_a_line = True
             self._lost_its_hello |= self._take is None and is_hello(line)
         elif self._take is None:
             self._begin(line)
@@ -385,6 +393,11 @@ class Conversation(Protocol):
         assert handshake is not None
         try:
             answer = handshake.receive(line)
+        except NotYet as refused:
+            # It is told, and calls again: nothing for anybody to look into.
+            self.write(encode_error(None, Refused("unavailable", str(refused))))
+            self.close()
+            return
         except HelloRefused as refused:
             self._turn_away(str(refused))
             return

@@ -46,7 +46,10 @@ class Host(Protocol):
         """What this replica says of itself, now."""
 
     def unwelcome(self, identity: Identity) -> str | None:
-        """Why whoever says to be ``identity`` must not come in, None if it may."""
+        """Why whoever says to be ``identity`` must not come in, None if it may.
+
+        :raises cartnet.wire.hello.NotYet: it is to call again.
+        """
 
     def peer_connected(self, identity: Identity) -> None:
         """A member has dialled this replica and proved itself."""

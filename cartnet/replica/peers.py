@@ -15,7 +15,7 @@ from cartnet.limits import (
     SEND_BUFFER_BYTES_MAX,
 )
 from cartnet.transport.dialing import Connection, dial
-from cartnet.wire.hello import Handshake, HelloRefused, peer_mismatch
+from cartnet.wire.hello import Handshake, HelloRefused, NotYet, peer_mismatch
 from cartnet.wire.messages import encode_message
 
 if TYPE_CHECKING:
@@ -198,19 +198,22 @@ class _Peer:
         if self._ended:
             return
         just_lost, self._just_lost = self._just_lost, False
-        if failure.check(HelloRefused):
+        if failure.check(NotYet):
+            # It dials, too, once it is ready, which ends the wait for it.
+            self._note_refusal(str(failure.value), self._log.info)
+        elif failure.check(HelloRefused):
             self._seconds = RECONNECT_SECONDS_MAX
-            self._note_refusal(str(failure.value))
+            self._note_refusal(str(failure.value), self._log.warn)
         met = self._handshake.peer if self._handshake is not None else None
         leads = met is not None and met.leads
         if just_lost and not leads and failure.check(*_ABSENT):
             self._events.peer_absent(self._member.name)
         self._wait()
 
-    def _note_refusal(self, reason: str) -> None:
+    def _note_refusal(self, reason: str, tell: Callable[..., None]) -> None:
         if reason != self._refusal:
             self._refusal = reason
-            self._log.warn(
+            tell(
                 "{name} at {address} is not met: {reason}",
                 name=self._member.name,
                 address=self._member.address,

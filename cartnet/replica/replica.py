@@ -26,6 +26,7 @@ from cartnet.replica.status import Heartbeat, Status
 from cartnet.shop.commands import Command, Stamped
 from cartnet.storage.owner import StartError
 from cartnet.wire.arguments import decode_arguments
+from cartnet.wire.hello import NotYet
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort
@@ -345,11 +346,14 @@ class Replica:
         return self._identity if parts is None else parts.meeting.identity()
 
     def unwelcome(self, identity: Identity) -> str | None:
-        """Why whoever says to be ``identity`` must not come in, None if it may."""
+        """Why whoever says to be ``identity`` must not come in, None if it may.
+
+        :raises NotYet: that is not known yet.
+        """
         if identity.purpose != "peer":
             return None
         if self._parts is None:
-            return f"{self.name} is still reading its file"
+            raise NotYet(f"{self.name} is still reading its file")
         return self._parts.meeting.unwelcome(identity)
 
     def peer_connected(self, identity: Identity) -> None:

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from cartnet.limits import HELLO_SECONDS_MAX, LINE_BYTES_MAX
 from cartnet.wire.framing import LineSplitter, LineTooLong
-from cartnet.wire.hello import Handshake, HelloRefused, Identity
+from cartnet.wire.hello import Handshake, HelloRefused, Identity, NotYet
 from cartnet.wire.replies import BadReply, decode_reply
 from cartnet.wire.shown import one_line
 
@@ -190,7 +190,8 @@ def _said_by_the_other(line: bytes) -> HelloRefused | None:
         return None
     if refused is None:
         return None
-    return HelloRefused(f"it says: {one_line(refused.message)}")
+    kind = NotYet if refused.code == "unavailable" else HelloRefused
+    return kind(f"it says: {one_line(refused.message)}")
 
 
 def dial(

@@ -103,6 +103,10 @@ class HelloRefused(Exception):
     """The two do not belong together; the message says what differs."""
 
 
+class NotYet(HelloRefused):
+    """They may belong together, but one of them cannot say so before it has begun."""
+
+
 class Handshake:
     """One side of one handshake.
 
@@ -121,7 +125,8 @@ class Handshake:
         """
         :param identity: asked for at the moment it is sent.
         :param challenge: random, never used before.
-        :param check: says why the other one is unwelcome, None where it is welcome.
+        :param check: says why the other one is unwelcome, None where it is welcome;
+            may raise :class:`NotYet`.
         """
         self.peer: Identity | None = None
         self.done = False

@@ -22,7 +22,7 @@ from cartnet.errors import Refused
 from cartnet.replica.listener import Listener
 from cartnet.replica.ports import Caller
 from cartnet.seams import Seams
-from cartnet.wire.hello import Handshake, Identity, peer_mismatch
+from cartnet.wire.hello import Handshake, Identity, NotYet, peer_mismatch
 from cartnet.wire.requests import Request, encode_request
 
 REQUEST_TIMEOUT = 3.0
@@ -73,6 +73,7 @@ class Host:
         self.met: list[str] = []
         self.messages: list[tuple[str, PeerMessage]] = []
         self.says_no: str | None = None
+        self.is_ready = True
 
     def identity(self) -> Identity:
         return identity("s1r0")
@@ -80,6 +81,8 @@ class Host:
     def unwelcome(self, theirs: Identity) -> str | None:
         if theirs.purpose == "client":
             return None
+        if not self.is_ready:
+            raise NotYet("s1r0 is still reading its file")
         return self.says_no or peer_mismatch(self.identity(), theirs, None)
 
     def peer_connected(self, theirs: Identity) -> None:

@@ -604,12 +604,24 @@ class ProvenTests(ListenerTestCase):
 
     def test_unwelcome_member(self) -> None:
         """The host's reason is told to the other side, and logged."""
-        self.host.says_no = "s1r0 is still reading its file"
+        self.host.says_no = "s1r1 is an old copy"
         visit = self.listening.visit()
         visit.begin_hello(identity())
 
         self.assertEqual(visit.heard()[0]["error"]["message"], self.host.says_no)
         self.assertIn(self.host.says_no, self.listening.warnings()[0])
+
+    def test_not_ready_yet(self) -> None:
+        """A member that comes too early is told so, which is not worth a warning."""
+        self.host.is_ready = False
+        visit = self.listening.visit()
+        visit.begin_hello(identity())
+
+        self.assertEqual(visit.codes(), [(None, "unavailable")])
+        self.assertTrue(visit.is_ending)
+        self.assertEqual(self.listening.warnings(), [])
+        self.host.is_ready = True
+        self.listening.visit().meet(identity())
 
     def test_messages_need_a_proof(self) -> None:
         """A message without a handshake is a bad request of a client."""

@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
-from twisted.logger import LogEvent
+from twisted.logger import LogEvent, LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
@@ -20,7 +20,7 @@ from cartnet.replica.listener import Listener
 from cartnet.replica.peers import Peers
 from cartnet.simulator.world import World
 from cartnet.topology.groups import Group, group_of_addresses
-from cartnet.wire.hello import Identity, peer_mismatch
+from cartnet.wire.hello import Identity, NotYet, peer_mismatch
 from tests.replica.listening import REQUEST_TIMEOUT, SECRET, identity, logger
 
 GROUP = group_of_addresses(
@@ -39,6 +39,7 @@ class Member:
         self.group = GROUP
         self.fields: dict[str, Any] = {}
         self.says_no: str | None = None
+        self.is_ready = True
         self.messages: list[PeerMessage] = []
         self.met: list[str] = []
         self.events: list[LogEvent] = []
@@ -71,6 +72,8 @@ class Member:
         return identity(self.name, members=GROUP.members_hash, **self.fields)
 
     def unwelcome(self, theirs: Identity) -> str | None:
+        if not self.is_ready:
+            raise NotYet(f"{self.name} is still reading its file")
         return self.says_no or peer_mismatch(self.identity(), theirs, None)
 
     def peer_connected(self, theirs: Identity) -> None:
@@ -283,7 +286,7 @@ class CrashTests(PeersTestCase):
         """A member that cannot take part yet does not lead either."""
         self.connect()
         self.members["s1r1"].kill()
-        self.members["s1r1"].says_no = "s1r1 is still reading its file"
+        self.members["s1r1"].is_ready = False
         self.members["s1r1"].start()
         self.run_for()
 
@@ -342,13 +345,30 @@ class MismatchTests(PeersTestCase):
     def test_it_comes_right(self) -> None:
         """What was refused is tried again, and taken once it fits."""
         member = self.members["s1r1"].start()
-        member.says_no = "s1r1 is still reading its file"
+        member.says_no = "s1r0 is an old copy"
         self.peers.start()
         self.run_for(2)
         member.says_no = None
         self.run_for(RECONNECT_SECONDS_MAX + A_WHILE)
 
         self.assertEqual(self.told(), [("up", "s1r1")])
+
+    def test_not_ready_yet(self) -> None:
+        """A member that is still starting is asked again soon, and said no more of than
+        that."""
+        member = self.members["s1r1"].start()
+        member.is_ready = False
+        self.peers.start()
+        self.run_for(0.03)
+        self.assertEqual(self.told(), [])
+        member.is_ready = True
+        self.run_for(A_WHILE)
+
+        self.assertEqual(self.told(), [("up", "s1r1")])
+        levels = {e["log_level"] for e in self.dialling.events}
+        self.assertEqual(levels, {LogLevel.info})
+        said = [line for line in self.dialling.logged() if "still reading" in line]
+        self.assertEqual(len(said), 1, said)
 
     def test_another_member_answers(self) -> None:
         """Who answers at a member's address must be that member."""
