@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 PAGES: Final = {"/": "index.html", "/operator": "operator.html"}
 FAVICON: Final = "icon.svg"
 
+_METHODS: Final = {b"/api/v1/inventory/reset": ("POST",)}
+
 
 class Calls(Protocol):
     """Who answers calls (:class:`cartnet.console.calls.ConsoleCalls`)."""
@@ -170,7 +172,10 @@ class Api:
         path = shown(unquote(request.path.decode("latin-1")))
         refused = Refused("not_found", f"there is nothing at {path}")
         if isinstance(error, MethodNotAllowed):
-            allowed = ", ".join(sorted(error.valid_methods or ()))
+            # A path without placeholders is described by itself, though it may be an
+            # item's as well.
+            methods = _METHODS.get(request.path) or error.valid_methods or ()
+            allowed = ", ".join(sorted(methods))
             refused = Unfit(
                 405,
                 f"{path} takes {allowed}, not {shown(request.method)}",

@@ -145,12 +145,12 @@ def document(*, secure: bool) -> dict[str, Any]:
         "components": {
             "schemas": schemas,
             "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
                 "cookie": {
                     "type": "apiKey",
                     "in": "cookie",
                     "name": cookie_name(secure=secure),
                 },
-                "bearer": {"type": "http", "scheme": "bearer"},
             },
         },
     }
@@ -176,7 +176,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if route.in_body:
         operation["requestBody"] = _body(route, fields)
     if route.asker != "anyone":
-        operation["security"] = [{"cookie": []}, {"bearer": []}]
+        operation["security"] = [{"bearer": []}, {"cookie": []}]
     return operation
 
 

@@ -11,7 +11,7 @@ import msgspec
 from cartnet.console.browser import cookie_name, is_foreign
 from cartnet.console.errors import Unfit
 from cartnet.errors import Refused
-from cartnet.limits import SESSION_CHARACTERS_MAX
+from cartnet.limits import INTEGER_MAX, SESSION_CHARACTERS_MAX
 from cartnet.wire.exact import NotJson, read_exactly
 from cartnet.wire.forms import Key
 from cartnet.wire.requests import Request
@@ -141,7 +141,14 @@ def _read_body(route: Route, request: HttpRequest) -> dict[str, Any]:
         )
     if not route.is_write and exact.value:
         raise Refused("bad_request", "a GET has no body")
-    return exact.value
+    return {name: _whole(value) for name, value in exact.value.items()}
+
+
+def _whole(value: Any) -> Any:
+    """2.0 is the integer 2, as JSON Schema has it, by which the API is described."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= INTEGER_MAX:
+        return int(value)
+    return value
 
 
 def _read_key(request: HttpRequest) -> str | None:

@@ -410,6 +410,7 @@ class BadRequestTests(ApiTestCase):
             b'{"item":"A","quantity":true}',
             b'{"item":"A","quantity":1.5}',
             b'{"item":"A","quantity":0}',
+            b'{"item":"A","quantity":1e300}',
             b'{"item":"A"}',
             b'{"item":"\\ud800","quantity":1}',
             b"[" * 40 + b"]" * 40,
@@ -420,6 +421,13 @@ class BadRequestTests(ApiTestCase):
             self.assertEqual(answer.refusal, expected, body[:40])
         cart = self.as_user(self.token, "GET", "/cart")
         self.assertEqual(cart.json["version"], 0)
+
+    def test_whole_numbers(self) -> None:
+        """A number without a fraction is an integer, however it is spelt."""
+        for quantity in (b"2.0", b"20e-1", b"2"):
+            answer = self.post(b'{"item":"A","quantity":%s}' % quantity)
+            self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.json["items"][0]["quantity"], 6)
 
     def test_content_types(self) -> None:
         """A body is JSON and says so: no form of another site's page can be one."""
