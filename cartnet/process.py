@@ -202,11 +202,17 @@ class Process(Service):
 
     # --- end ------------------------------------------------------------------------
 
-    def emptied(self) -> None:
+    def emptied(self, why: str | None) -> None:
         """The last replica here is dead: where no admin line could start one again,
-        the process has nothing left to do."""
-        if self._admin_port is None:
-            self._end_process()
+        the process has nothing left to do.
+
+        :param why: it has failed, None where it was killed.
+        """
+        if self._admin_port is not None:
+            return
+        if why is not None:
+            complain(f"cartnet: {why}")
+        self._end_process(exit_status=0 if why is None else 1)
 
     def _end_process(self, exit_status: int = 0) -> None:
         if exit_status:

@@ -94,7 +94,7 @@ def make_service(plan: Plan, reactor: Any) -> IService:
             replicas.make,
             read_log,
             log,
-            emptied=lambda: process.emptied(),
+            emptied=lambda why: process.emptied(why),
             chaos=configuration.chaos,
         )
     clients = group_clients(configuration, seams, "admin")

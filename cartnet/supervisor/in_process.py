@@ -66,14 +66,15 @@ class InProcess:
         make: Callable[[str], HostedReplica],
         read_log: ReadLog,
         log: Logger,
-        emptied: Callable[[], None] | None = None,
+        emptied: Callable[[str | None], None] | None = None,
         *,
         chaos: bool = False,
     ) -> None:
         """Host ``names``, all of them dead at first.
 
-        :param emptied: called each time the last living replica has been killed or
-            has failed; a process that nobody could reach any more ends then.
+        :param emptied: called each time the last living replica has been killed, or has
+            failed: then with the reason. A process that nobody could reach any more
+            ends then.
         :param chaos: whether replicas may be paused and isolated.
         """
         self.names = tuple(names)
@@ -206,7 +207,7 @@ class InProcess:
         except Exception as error:
             if place.replica is replica:
                 self._crash(place)
-                self._tell_if_emptied()
+                self._tell_if_emptied(f"{name} did not start: {error}")
             if isinstance(error, Refused):
                 raise
             raise Refused("unavailable", f"{name} did not start: {error}") from error
@@ -319,12 +320,13 @@ class InProcess:
             if place.replica is replica:
                 broken = isinstance(reason, Failure)
                 why = reason.getErrorMessage() if broken else reason
-                self._log.error("{name} stopped itself: {why}", name=name, why=why)
+                stopped = f"{name} stopped itself: {why}"
+                self._log.error("{stopped}", stopped=stopped)
                 self._crash(place)
                 if replica.begins_anew:
                     self.start(name).addErrback(self._unexpected)
                 else:
-                    self._tell_if_emptied()
+                    self._tell_if_emptied(stopped)
 
         replica.failed.addBoth(has_failed)
         return replica.start()
@@ -357,7 +359,7 @@ class InProcess:
     def _unexpected(self, failure: Failure) -> None:
         self._log.failure("a replica did not end as it should", failure)
 
-    def _tell_if_emptied(self) -> None:
+    def _tell_if_emptied(self, why: str | None = None) -> None:
         living = any(place.replica is not None for place in self._places.values())
         if self._emptied is not None and not living and not self._stopping:
-            self._emptied()
+            self._emptied(why)

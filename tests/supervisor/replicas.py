@@ -149,7 +149,7 @@ class Process:
     def __init__(
         self, world: World, clock: Clock, *names: str, chaos: bool = True
     ) -> None:
-        self.emptied = 0
+        self.emptied: list[str | None] = []
         self.hangs = False
         self.supervisor = InProcess(
             clock,
@@ -162,8 +162,8 @@ class Process:
             chaos=chaos,
         )
 
-    def _emptied(self) -> None:
-        self.emptied += 1
+    def _emptied(self, why: str | None) -> None:
+        self.emptied.append(why)
 
     async def start(self) -> None:
         self.supervisor.claim()
@@ -178,6 +178,7 @@ class Ports:
         self.asked: list[tuple[str, str]] = []
         self.stock = {"A": 96, "B": 100}
         self.refusal: Exception | None = None
+        self.conservation = {"conserved": True, "items": 3, "revision": 7}
         self.stopped = 0
 
     def listens(self, name: str) -> Process | None:
@@ -211,6 +212,9 @@ class Ports:
         match call:
             case "get_inventory":
                 assert resend
+            case "conservation":
+                assert resend
+                return msgspec.Raw(msgspec.json.encode(self.conservation))
             case "set_stock":
                 assert not resend
                 self.stock[args["item"]] = args["stock"]

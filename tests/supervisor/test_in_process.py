@@ -147,7 +147,7 @@ class InProcessTests(SynchronousTestCase):
         self.done(self.supervisor.restart("s1r1"))
 
         self.assertEqual((self.state("s1r0"), self.state("s1r1")), ("alive", "alive"))
-        self.assertEqual(self.process.emptied, 0)
+        self.assertEqual(self.process.emptied, [])
 
     def test_a_replica_that_stops_itself(self) -> None:
         """A replica that fails is crashed, reported as dead, and can be started."""
@@ -170,14 +170,18 @@ class InProcessTests(SynchronousTestCase):
         self.assertEqual(self.state("s1r0"), "alive")
 
     def test_emptied(self) -> None:
-        """A process hears when its last replica is gone."""
+        """A process hears when its last replica is gone, and why that was not asked
+        for."""
         self.run_all()
 
         self.done(self.supervisor.kill("s1r0"))
-        self.assertEqual(self.process.emptied, 0)
+        self.assertEqual(self.process.emptied, [])
         self.world.replicas["s1r1"].failed.callback("gone")
 
-        self.assertEqual(self.process.emptied, 1)
+        self.assertEqual(self.process.emptied, ["s1r1 stopped itself: gone"])
+        self.done(self.supervisor.start("s1r0"))
+        self.done(self.supervisor.kill("s1r0"))
+        self.assertEqual(self.process.emptied[1:], [None])
 
     def test_stop(self) -> None:
         """An orderly stop stops the living, waits for the dying, starts no more."""
@@ -195,7 +199,7 @@ class InProcessTests(SynchronousTestCase):
         self.assertEqual(self.refused(starting)[0], "unavailable")
         self.assertEqual(self.refused(self.supervisor.start("s1r1"))[0], "unavailable")
         self.assertEqual(self.world.events, ["s1r0 crashed", "s1r1 stopped"])
-        self.assertEqual(self.process.emptied, 0)
+        self.assertEqual(self.process.emptied, [])
 
     def test_stop_is_bounded(self) -> None:
         """A replica that does not stop in time is cut off."""

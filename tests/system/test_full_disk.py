@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.system.clusters import Cluster, running
 from tests.system.lines import Admin
-from tests.system.waiting import eventually
+from tests.system.waiting import CONDITION_SECONDS_MAX, eventually
 
 INVENTORY_OF_THREE = {"lb": 1, "s1": 1, "it": 3}
 WRITES_MAX = 5_000
@@ -38,6 +38,33 @@ class FullDiskTests(SynchronousTestCase):
         """In a process of its own a replica stops, alone, when its files may not grow;
         once they may, `start` brings it back."""
         self._stops_alone(Path(self.mktemp()).absolute(), LimitedFiles())
+
+    def test_process_of_its_own(self) -> None:
+        """A process whose only replica has stopped itself ends with one line, and not
+        as if all were well."""
+        with running(Path(self.mktemp()), INVENTORY_OF_THREE) as cluster:
+            cluster.start_each()
+            cluster.wait_until_leads("it0")
+            cluster.wait_until_caught_up("it")
+            limit_files(cluster, "it2")
+            process = cluster.processes.pop("it2")
+            operator = cluster.operator()
+            for stock in range(WRITES_MAX):
+                if process.poll() is not None:
+                    break
+                change = {"item": "A", "quantity_change": 1 if stock % 2 else -1}
+                operator.call("update_inventory", change)
+
+            self.assertEqual(process.wait(CONDITION_SECONDS_MAX), 1)
+            said = cluster.folder / "it2.err"
+            self.assertRegex(
+                said.read_text(), r"\Acartnet: it2 stopped itself: disk I/O error\n\Z"
+            )
+            said.write_text("")
+            operator.close()
+            cluster.start_replica("it2")
+            cluster.wait_until_caught_up("it")
+            cluster.stop()
 
     def _stops_alone(self, folder: Path, disk: Disk) -> None:
         with running(folder, INVENTORY_OF_THREE) as cluster:
@@ -138,17 +165,22 @@ class LimitedFiles:
         self._cluster = cluster
 
     def fill(self) -> None:
-        pid = self._cluster.pid("it2")
-        assert pid is not None
-        wal = self._cluster.folder / "db" / "it2.db-wal"
-        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        limits = (wal.stat().st_size, hard)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+        limit_files(self._cluster, "it2")
 
     def make_room(self) -> None:
         """The next process is without this one's limit."""
 
     def end(self) -> None: ...
+
+
+def limit_files(cluster: Cluster, name: str) -> None:
+    """Let a replica's process make no file larger than its database's is now."""
+    pid = cluster.pid(name)
+    assert pid is not None
+    wal = cluster.folder / "db" / f"{name}.db-wal"
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limits = (wal.stat().st_size, hard)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
 
 def may_mount() -> Sequence[str] | None:
