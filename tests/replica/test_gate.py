@@ -402,6 +402,26 @@ class ConversationTests(SynchronousTestCase):
 
         self.assertEqual(visit.codes(), [(3, "ok")])
 
+    def test_isolated_processes(self) -> None:
+        """Another process, which awaits answers for its users, is cut off in the end
+        where a line was lost, so that it does not await that one for ever."""
+        asking, awaiting, idle, peer = (self.listening.visit() for _ in range(4))
+        for visit in (asking, awaiting, idle):
+            visit.meet(identity("lb0", purpose="client", group=""))
+        peer.meet(identity("s1r1"))
+        awaiting.ask(1, "get_cart")
+        self.gate.inject("isolate")
+        asking.ask(2, "whoami")
+        self.host.waiting[0].callback({})
+        peer.say(b"{}")
+        visits = (asking, awaiting, idle, peer)
+        self.assertEqual([visit.is_ending for visit in visits], 4 * [False])
+
+        self.gate.inject("heal")
+
+        ending = [visit.is_ending for visit in visits]
+        self.assertEqual(ending, [True, True, False, False])
+
     def test_watch_while_isolated(self) -> None:
         """A watcher is sent nothing that would be lost, and the rest afterwards."""
         sinks: list[Sink] = []

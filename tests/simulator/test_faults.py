@@ -136,6 +136,21 @@ class FaultTests(SynchronousTestCase):
         self.cluster.run_for(1)
         self.assert_equal_tables("it")
 
+    def test_isolated_for_a_moment(self) -> None:
+        """What a leader loses while it is cut off too shortly to be replaced is asked
+        again once it is healed, not when the call's time is up."""
+        terms = self.terms()
+        self.inject("isolate", "it0")
+        put = Deferred.fromCoroutine(self.put("X"))
+        self.cluster.run_for(0.2)
+        self.assertFalse(put.called)
+
+        self.inject("heal", "it0")
+        self.cluster.run_until(lambda: put.called, seconds_max=0.5)
+
+        self.successResultOf(put)
+        self.assertEqual(self.terms(), terms)
+
     def client_of(self, group: str) -> Any:
         return self.cluster.client(group, name=f"client of {group}")
 
