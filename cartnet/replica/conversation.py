@@ -83,7 +83,6 @@ class Conversation(Protocol):
         self._gate = listener.gate
         self._lost_its_hello = False
         self._lost_a_line = False
-        self._lost_a_line = False
         self._splitter = LineSplitter(LINE_BYTES_MAX)
         self._take: Callable[[bytes], None] | None = None
         self._handshake: Handshake | None = None
@@ -335,7 +334,6 @@ class Conversation(Protocol):
             # A web page must not be able to make a browser post requests here.
             self._turn_away("this port takes lines of JSON, not HTTP")
         elif self._gate.isolated and not self._may_pass(line):
-            self._lost_a_line = True
             self._lost_a_line = True
             self._lost_its_hello |= self._take is None and is_hello(line)
         elif self._take is None:
