@@ -101,11 +101,12 @@ class WebCluster:
 
     async def heal_all(self) -> list[str]:
         healed = []
-        for status in await self.statuses():
+        statuses = await self.statuses()
+        for status in (each for each in statuses if each.state == "unreachable"):
             try:
                 await self.inject("heal", status.name)
             except Refused as refused:
-                # It is not isolated, dead, or out of reach.
+                # It is not isolated, but out of reach.
                 if refused.code not in ("conflict", "unavailable"):
                     raise
             else:

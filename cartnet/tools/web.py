@@ -118,7 +118,8 @@ class Web:
             )
             answered = await response.content()
         except _LOST as error:
-            raise ConnectionError(str(error) or type(error).__name__) from None
+            why = str(error).rstrip(".") or type(error).__name__
+            raise ConnectionError(why) from None
         if response.code == 204:
             return None
         try:

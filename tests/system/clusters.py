@@ -25,9 +25,11 @@ FOUR_GROUPS: Mapping[str, int] = {"lb": 3, "s1": 3, "s2": 3, "it": 3}
 """The demo's groups and how many replicas each has."""
 
 SAID = re.compile(
-    r"cartnet \d\S*, cluster test: \d+ replicas? here\n"
+    r"cartnet \d\S*, cluster test:"
+    r" (\d+ replicas?|its console, no replica) here\n"
     r"(shop     nc \S+ \d+\n)?"
     r"admin    .+\n"
+    r"(console  http://127\.0\.0\.1:\d+/\n)?"
     r"(operator password in db/operator-password\n)?"
     r"(serving after \d+\.\d s: [a-z0-9 ]+ leads?\n)?"
     r"(stopped; data is in db/\n)?"
@@ -68,17 +70,22 @@ class Cluster:
         groups: Mapping[str, int] = FOUR_GROUPS,
         *,
         host: str = "127.0.0.1",
+        console: bool = False,
         extra: str = "",
     ) -> None:
         self.folder = folder
         self.groups = groups
-        ports = free_ports(sum(groups.values()) + 1)
+        ports = free_ports(sum(groups.values()) + 2)
         self.admin_port = ports.pop()
+        self.console_port = ports.pop()
         self.addresses: dict[str, str] = {}
         for group, count in groups.items():
             stem = group if group in ("lb", "it") else f"{group}r"
             for n in range(count):
                 self.addresses[f"{stem}{n}"] = f"{host}:{ports.pop(0)}"
+        if console:
+            listen = f"tcp:{self.console_port}:interface=127.0.0.1"
+            extra += f"[console]\nlisten = {listen}\n"
         self.configure(extra=extra)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started: list[str] = []
