@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
@@ -70,6 +71,7 @@ class Process(Service):
         """Claim files and ports, before the reactor runs; what cannot be had ends the
         process with one line."""
         super().startService()
+        self._reactor.addSystemEventTrigger("before", "shutdown", _stop_only_once)
         try:
             if isinstance(self._supervisor, InProcess):
                 self._supervisor.claim()
@@ -243,3 +245,9 @@ class Process(Service):
             await maybeDeferred(self._admin_port.stopListening)
         self._cluster.stop()
         say(f"stopped; data is in {self._plan.configuration.data}/")
+
+
+def _stop_only_once() -> None:
+    """Ignore signals to stop from now on: Twisted would log a failure for each."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
