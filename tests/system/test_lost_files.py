@@ -60,10 +60,12 @@ class LostFileTests(SynchronousTestCase):
 
     def _change_stock(self, cluster: Cluster, times: int) -> None:
         with cluster.admin() as admin:
+
+            def is_set(stock: int) -> bool:
+                return admin.do(f"stock A {stock}") == f"A  {stock}\n"
+
             for stock in range(times):
-                told = partial(admin.do, f"stock A {stock}")
-                expected = f"A  {stock}\n"
-                eventually(lambda told=told, e=expected: told() == e, expected)
+                eventually(partial(is_set, stock), f"{stock} of A")
 
     def _log(self, cluster: Cluster) -> str:
         return (cluster.folder / "logs" / "it2.log").read_text()
