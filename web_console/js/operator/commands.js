@@ -6,7 +6,7 @@ import { KeyedList, fill, h, setText } from "../lib/dom.js";
 import { toast } from "../lib/toast.js";
 import { picture, stateLook } from "./pictures.js";
 import { quorumBar } from "./quorum_bar.js";
-import { effect, offered } from "./quorum.js";
+import { effect, offered, sentence } from "./quorum.js";
 
 const WORDS = {
   kill: ["Kill", "cross"],
@@ -92,9 +92,13 @@ export class CommandMenu {
     const box = anchor.getBoundingClientRect();
     const width = this.element.offsetWidth;
     const height = this.element.offsetHeight;
-    const left = Math.min(Math.max(8, box.left), innerWidth - width - 8);
-    const below = box.bottom + 6;
-    const top = below + height > innerHeight ? Math.max(8, box.top - height - 6) : below;
+    // Beside the anchor, so that what is acted on stays in sight; below it where the
+    // window is narrow.
+    const beside = [box.right + 8, box.left - width - 8]
+      .find((x) => x >= 8 && x + width <= innerWidth - 8);
+    const left = beside ?? Math.min(Math.max(8, box.left), innerWidth - width - 8);
+    const wanted = beside === undefined ? box.bottom + 6 : box.top - 8;
+    const top = Math.max(8, Math.min(wanted, innerHeight - height - 8));
     this.element.style.left = `${left}px`;
     this.element.style.top = `${top}px`;
     (this.element.querySelector("button") ?? this.more).focus();
@@ -190,7 +194,7 @@ export function ask(model, command, name) {
   const dialog = openDialog({
     title, body: [form], actions: [no, yes], onclose: stop,
   });
-  (loses ? typed : yes).focus();
+  (loses ? typed : command === "kill" ? no : yes).focus();
 }
 
 function send(model, command, name) {
@@ -199,10 +203,6 @@ function send(model, command, name) {
     return api("POST", `/cluster/groups/${group}/transfer`, { body: { to: name } });
   }
   return api("POST", `/cluster/replicas/${encodeURIComponent(name)}/${command}`);
-}
-
-function sentence(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** An error as people can use it: what happened, whether it may have been done, its id. */

@@ -7,6 +7,7 @@ import { CommandButtons, NO_CHAOS } from "./commands.js";
 import { Log } from "./log.js";
 import { bytes, duration, milliseconds } from "./numbers.js";
 import { picture, stateLook } from "./pictures.js";
+import { sentence } from "./quorum.js";
 import { showState } from "./replicas.js";
 
 const LAG_SECONDS = 300;
@@ -20,7 +21,7 @@ const FACTS = [
   ["Commit index", (r) => integer(r.commit)],
   ["Applied", (r) => integer(r.applied)],
   ["Log", (r) => `${integer(r.first)} to ${integer(r.last)}`],
-  ["Behind its leader", (r) => (r.lag === null ? "–" : integer(r.lag))],
+  ["Lag in entries", (r) => (r.lag === null ? "–" : integer(r.lag))],
   ["Digest", (r) => (r.digest ? String(r.digest).slice(0, 16) : "–")],
   ["Digest after entry", (r) => integer(r.digest_index)],
   ["Database", (r) => bytes(r.database_bytes)],
@@ -44,6 +45,7 @@ export class Detail {
     this.role = h("span", { class: "muted" });
     this.commands = new CommandButtons(model, { small: false });
     this.reason = h("p", { class: "faint small" }, NO_CHAOS);
+    this.stopped = h("p", { class: "notice bad wrap-anywhere", role: "status" });
     this.facts = FACTS.map(([label, write, always]) => {
       const value = h("dd", {});
       return { write, always, value, element: h("div", {}, h("dt", {}, label), value) };
@@ -52,7 +54,7 @@ export class Detail {
     this.followersCard = h("section", { class: "card card-pad stack-s" },
       h("h2", { class: "card-title" }, "Its followers"), this.followers);
     this.lag = new Chart({
-      name: "replica-lag", title: "Entries behind the leader", whole: true,
+      name: "replica-lag", title: "Lag in entries", whole: true,
       format: (value) => integer(value), axis: integer,
       series: () => [{ key: `lag ${name}`, label: name, slot: 0 }],
       points: (key) => model.past(key),
@@ -63,6 +65,7 @@ export class Detail {
       h("a", { class: "button", href: "#replicas" }, "All replicas"));
     this.body = h("div", { class: "stack-l" },
       h("div", { class: "row" }, this.badge, this.role),
+      this.stopped,
       h("section", { "aria-label": "Actions", class: "stack-s" },
         this.commands.element, this.reason),
       h("div", { class: "detail-grid" },
@@ -94,6 +97,8 @@ export class Detail {
     setText(this.role, alive
       ? `${replica.role} of ${group.name}, term ${replica.term}`
       : `${group.name} has ${group.alive} of ${group.members.length} without it`);
+    this.stopped.hidden = !replica.stopped;
+    setText(this.stopped, replica.stopped ? `${sentence(replica.stopped)}.` : "");
     this.commands.show(this.name);
     this.reason.hidden = report.chaos;
     for (const { write, always, value } of this.facts) {

@@ -23,7 +23,7 @@ const CHECKS = {
     const parts = /^(\d{1,9})(?:[.,](\d{1,2}))?$/.exec(text);
     const cents = parts && Number(parts[1]) * 100 + Number((parts[2] ?? "").padEnd(2, "0"));
     return parts && cents <= PRICE_MAX
-      ? [cents] : [null, "an amount such as 12.50, at most 100000.00"];
+      ? [cents] : [null, "an amount such as 12.50"];
   },
   stock: (text) => (/^\d{1,10}$/.test(text) && Number(text) <= STOCK_MAX
     ? [Number(text)] : [null, "a whole number from 0 to 1000000000"]),

@@ -6,6 +6,7 @@ import { h, setText } from "../lib/dom.js";
 import { integer, money } from "../lib/format.js";
 import { ItemField, priceText, readAll } from "./item_form.js";
 import { picture } from "./pictures.js";
+import { sentence } from "./quorum.js";
 
 const CHANGE_MAX = 1_000_000_000;
 
@@ -189,7 +190,7 @@ export class ItemRow {
       this.#showPending();
       if (error.code === undefined) throw error;
       const words = error.unknown
-        ? "We do not know whether it was done." : sentence(error.message);
+        ? "We do not know whether it was done." : `${sentence(error.message)}.`;
       // With the same key it has one effect, however often it is sent.
       this.#say(words, error.passing || error.unknown
         ? [error.unknown ? "Find out" : "Try again", () => this.attempt(write, done)] : null);
@@ -218,9 +219,4 @@ export class ItemRow {
       }, action[0]));
     }
   }
-}
-
-function sentence(text) {
-  const words = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(words) ? words : `${words}.`;
 }

@@ -2,6 +2,7 @@
 
 import { fill, h, setAttribute, setText } from "../lib/dom.js";
 import { picture } from "./pictures.js";
+import { groupName } from "./quorum.js";
 
 const ICONS = { ok: "check", bad: "warning", unknown: "question" };
 
@@ -43,7 +44,7 @@ export function stockLight({ conservation }) {
 /** What the digests' light says of a report. */
 export function digestLight({ groups }) {
   const names = (digests) => groups.filter((g) => g.digests === digests)
-    .map((g) => g.name).join(", ");
+    .map(groupName).join(", ");
   const differing = names("differ");
   if (differing) {
     return ["bad", "Tables differ", `Replicas of ${differing} do not hold the same.`];

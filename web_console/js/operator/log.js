@@ -7,7 +7,7 @@ import { errorNotice } from "./commands.js";
 import { picture } from "./pictures.js";
 
 const REFRESH_MS = 2000;
-const LEVEL = /^\S+ (debug|info|warn|error|critical) /;
+const LEVEL = /^\S+ (debug|info|warn|error|critical)\s/;
 
 /** The log of the replica `name`; it asks from `start()` until `stop()`. */
 export class Log {

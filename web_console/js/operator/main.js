@@ -8,6 +8,7 @@ import { Socket } from "../lib/socket.js";
 import { onElsewhere } from "../lib/storage.js";
 import { themeSwitch } from "../lib/theme.js";
 import { toast } from "../lib/toast.js";
+import { clockTime } from "./chart.js";
 import { Charts } from "./charts.js";
 import { CommandMenu } from "./commands.js";
 import { Detail } from "./detail.js";
@@ -34,11 +35,14 @@ class Page {
     this.socket = new Socket();
     part("theme").append(themeSwitch());
     addEventListener("hashchange", () => this.#route());
-    onElsewhere("session", () => this.#begin());
+    onElsewhere("session", () => this.#beginAnew());
     this.model.subscribe(() => {
       this.#view?.draw();
       this.#tell();
     });
+    setInterval(() => {
+      if (this.model.report && this.model.isOld) this.model.touch();
+    }, 1000);
     part("skip").addEventListener("click", (event) => {
       event.preventDefault();
       part("main").focus();
@@ -56,11 +60,14 @@ class Page {
     else this.#notYours(user);
   }
 
+  /** The session has changed, and the connection still has the old one. */
+  #beginAnew() {
+    this.socket.reopen();
+    return this.#begin();
+  }
+
   #open() {
-    if (this.#stops.length) {
-      this.socket.reopen();
-      return;
-    }
+    if (this.#stops.length) return;
     fill(part("pill"), connectionPill(this.socket));
     fill(part("account"),
       h("a", { class: "button small quiet", href: "/" },
@@ -82,7 +89,6 @@ class Page {
         return revision === null ? {} : { from_revision: revision };
       }, (event) => model.takeInventory(event)),
     ];
-    socket.reopen();
     this.#route();
   }
 
@@ -121,7 +127,7 @@ class Page {
   #logIn(ended = false) {
     this.#close();
     this.#head("Operator");
-    const { element, focus } = loginView(() => this.#begin(), ended);
+    const { element, focus } = loginView(() => this.#beginAnew(), ended);
     fill(part("view"), element);
     focus();
   }
@@ -129,7 +135,7 @@ class Page {
   #notYours(user) {
     this.#close();
     this.#head("Operator");
-    fill(part("view"), notYoursView(user, () => this.#begin()));
+    fill(part("view"), notYoursView(user, () => this.#beginAnew()));
   }
 
   async #leave() {
@@ -157,6 +163,8 @@ class Page {
     }
     this.#head(this.#view.title, this.#view.lead);
     fill(part("view"), this.#view.element);
+    if (this.model.report) this.#date();
+    else setText(part("subtitle"), "Waiting for the first report …");
     this.#view.draw();
     this.#view.opened?.();
     if (!this.#first) {
@@ -172,13 +180,23 @@ class Page {
     document.title = `${title} · cartnet`;
   }
 
+  /** Say under the title what this is, or since when it is old. */
+  #date() {
+    const { report, isOld } = this.model;
+    if (!this.#stops.length) return;
+    const { cluster, replicas, groups, at } = report;
+    const words = isOld ? `No report since ${clockTime(at)}: what you see is old.`
+      : `Cluster ${cluster} · ${plural(groups.length, "group")} · ${
+        plural(replicas.length, "replica")}`;
+    setText(part("subtitle"), words);
+    setAttribute(part("subtitle"), "class", isOld ? "badge warn" : "muted small");
+  }
+
   /** Say to a screen reader what has happened since the last report, in short. */
   #tell() {
     const { report, timeline } = this.model;
     if (!report) return;
-    const { cluster, replicas, groups } = report;
-    setText(part("subtitle"), `Cluster ${cluster} · ${plural(groups.length, "group")} · ${
-      plural(replicas.length, "replica")}`);
+    this.#date();
     const newest = timeline.at(-1);
     const before = this.#told;
     this.#told = newest?.at ?? 0;

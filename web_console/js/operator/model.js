@@ -47,9 +47,9 @@ export class Model {
   }
 
   takeReport(report) {
-    const entries = this.#timelineIsFresh ? [] : this.timeline;
+    if (this.#timelineIsFresh) this.timeline = [];
     this.#timelineIsFresh = false;
-    this.timeline = [...entries, ...report.timeline].slice(-TIMELINE_MAX);
+    this.#takeEntries(report.timeline);
     this.report = report;
     this.reportAt = performance.now();
     this.beats += 1;
@@ -106,7 +106,7 @@ export class Model {
   /** Whether somebody cut this replica off on purpose: a report says unreachable. */
   isIsolated(name) {
     const last = this.timeline.findLast((entry) => entry.replica === name
-      && ["isolated", "healed", "died", "started"].includes(entry.kind));
+      && ["isolated", "healed", "recovered", "died", "started"].includes(entry.kind));
     return last?.kind === "isolated";
   }
 
@@ -117,6 +117,14 @@ export class Model {
   #sample(name, at, value) {
     if (!this.samples.has(name)) this.samples.set(name, new Past());
     this.samples.get(name).put(at, value);
+  }
+
+  /** Add what is new; an entry that comes again is known better than before. */
+  #takeEntries(entries) {
+    if (!entries.length) return;
+    const known = new Map(this.timeline.map((entry) => [entry.id, entry]));
+    for (const entry of entries) known.set(entry.id, entry);
+    this.timeline = [...known.values()].slice(-TIMELINE_MAX);
   }
 
   /** Stock is dated by the server's clock, so only once a report has told it. */

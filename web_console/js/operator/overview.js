@@ -2,11 +2,12 @@
 
 import { KeyedList, fill, h, setAttribute, setText, svg } from "../lib/dom.js";
 import { integer } from "../lib/format.js";
+import { clockTime } from "./chart.js";
 import { Light, digestLight, stockLight } from "./lights.js";
 import { milliseconds, rate } from "./numbers.js";
 import { picture } from "./pictures.js";
 import { quorumBar } from "./quorum_bar.js";
-import { standing } from "./quorum.js";
+import { groupName, sentence, standing } from "./quorum.js";
 import { greatest, linePath } from "./scale.js";
 import { Entry, entryKey } from "./timeline.js";
 import { Topology } from "./topology.js";
@@ -34,7 +35,7 @@ export class Overview {
     this.digests = new Light("digests");
     this.topology = new Topology(model, (name, element) => menu.open(name, element));
     this.entries = h("ol", { class: "entries" });
-    this.entryList = new KeyedList(this.entries, entryKey, (e) => new Entry(e));
+    this.entryList = new KeyedList(this.entries, entryKey, () => new Entry());
     this.cards = h("div", { class: "group-cards" });
     this.cardList = new KeyedList(this.cards, (g) => g.name, (g) => new GroupCard(g));
     this.element = h("div", { class: "stack-l" },
@@ -69,7 +70,9 @@ export class Overview {
   }
 
   #drawHealth(report) {
-    const [tone, title, text] = health(report);
+    const [tone, title, text] = this.model.isOld
+      ? ["warn", `No report since ${clockTime(report.at)}.`, "What you see is old."]
+      : health(report);
     if (this.health.dataset.said === title + text) return;
     this.health.dataset.said = title + text;
     fill(this.health, h("div", { class: `notice ${tone}` },
@@ -80,7 +83,8 @@ export class Overview {
 
 /** The cluster's health as a tone, a title and a sentence. */
 export function health(report) {
-  const named = (groups) => groups.map((g) => g.name).join(" and ");
+  const named = (groups) => groups.map(groupName).join(" and ");
+  const begun = (text) => text.replace(/^the /, "The ");
   const lost = report.groups.filter((g) => g.quorum === "lost");
   if (lost.length) {
     const text = lost.map((g) => ({
@@ -88,13 +92,21 @@ export function health(report) {
       inventory: "Nobody can check out, and no stock can change.",
       balancer: "Nobody can register.",
     }[g.kind])).join(" ");
-    return ["bad", `${named(lost)} ${lost.length > 1 ? "have" : "has"} no majority.`, text];
+    return ["bad", `${begun(named(lost))} ${lost.length > 1 ? "have" : "has"} no majority.`, text];
+  }
+  const stopped = report.replicas.find((replica) => replica.stopped);
+  if (stopped) {
+    const group = report.groups.find((g) => g.name === stopped.group);
+    return ["bad", `${begun(named([group]))} has stopped.`, `${sentence(stopped.stopped)}.`];
   }
   const leaderless = report.groups.filter((g) => !g.leader);
   if (leaderless.length) {
-    return ["warn", `${named(leaderless)} ${leaderless.length > 1 ? "elect leaders" : "elects a leader"}.`,
+    return ["warn", `${begun(named(leaderless))} ${leaderless.length > 1 ? "elect leaders" : "elects a leader"}.`,
       "What is asked of it waits."];
   }
+  const [broken] = [stockLight(report), digestLight(report)]
+    .filter(([tone]) => tone === "bad");
+  if (broken) return ["bad", `${broken[1]}.`, broken[2]];
   const reduced = report.groups.filter((g) => g.quorum === "reduced");
   if (reduced.length) {
     const gone = report.replicas.filter((r) => r.state !== "alive").map((r) => r.name);

@@ -32,6 +32,16 @@ const DOES = {
   transfer: "becomes the leader in good order; writes wait for a moment",
 };
 
+/** What to call a group in a sentence: "it" would be another word. */
+export function groupName({ kind, name }) {
+  return kind === "inventory" ? "the inventory" : name;
+}
+
+/** A text that begins a sentence. */
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** The commands to offer for `replica`, given whether chaos is allowed. */
 export function offered(replica, chaos) {
   const all = OFFERED[replica.state] ?? [];
@@ -55,16 +65,18 @@ export function effect(command, replica, group) {
     does: `${replica.name} ${DOES[command]}.`,
     quorum: quorum(command, group, before, after),
     election: lives && taken && group.leader === replica.name && after >= group.majority
-      ? `It leads ${group.name}: another is elected, and what is asked of the group`
+      ? `It leads ${groupName(group)}: another is elected, and what is asked of the group`
         + " waits that long."
       : "",
   };
 }
 
 function quorum(command, group, before, after) {
-  const { name, majority, kind } = group;
+  const { majority, kind } = group;
   const size = group.members.length;
   const moment = command === "restart" && after < before;
+  // Names of shards stay as they are: s1, not S1.
+  const name = kind === "inventory" ? sentence(groupName(group)) : group.name;
   const counts = `${name} will have ${after} of ${size}`
     + (moment ? " for a moment" : "");
   if (after < majority && before < majority) {

@@ -1,6 +1,6 @@
 // What happened: elections, kills, recoveries, newest first.
 
-import { KeyedList, h, setText } from "../lib/dom.js";
+import { KeyedList, fill, h, setText } from "../lib/dom.js";
 import { plural, whenUtc } from "../lib/format.js";
 import { clockTime } from "./chart.js";
 import { KINDS, picture } from "./pictures.js";
@@ -15,24 +15,31 @@ export function entryKey({ id, at }) {
 
 /** One line of the timeline. */
 export class Entry {
-  constructor(entry) {
+  #said = "";
+
+  constructor() {
+    this.element = h("li", { class: "entry" });
+  }
+
+  update(entry) {
+    const said = JSON.stringify(entry);
+    if (said === this.#said) return;
+    this.#said = said;
     const [icon, tone, word] = KINDS[entry.kind] ?? ["question", "", entry.kind];
-    const today = new Date().toDateString() === new Date(entry.at * 1000).toDateString();
-    this.element = h("li", { class: "entry", "data-kind": entry.kind },
+    const at = new Date(entry.at * 1000);
+    const today = new Date().toDateString() === at.toDateString();
+    this.element.dataset.kind = entry.kind;
+    fill(this.element,
       h("span", { class: `entry-icon ${tone}` }, picture(icon)),
       h("div", { class: "grow" },
         h("p", { class: "wrap-anywhere" },
           h("span", { class: "visually-hidden" }, `${word}: `), entry.text),
         h("p", { class: "faint small" },
-          h("time", {
-            datetime: new Date(entry.at * 1000).toISOString(), title: whenUtc(entry.at),
-          }, today ? "" : `${date.format(new Date(entry.at * 1000))}, `,
-          clockTime(entry.at)),
+          h("time", { datetime: at.toISOString(), title: whenUtc(entry.at) },
+            today ? "" : `${date.format(at)}, `, clockTime(entry.at)),
           entry.group ? ` · ${entry.group}` : "",
           entry.by ? ` · by ${entry.by}` : "")));
   }
-
-  update() {}
 }
 
 /** The view: filters, and a pause that counts what it holds back. */
@@ -44,7 +51,7 @@ export class Timeline {
     this.model = model;
     this.kinds = new Set();
     this.list = h("ol", { class: "entries card" });
-    this.entryList = new KeyedList(this.list, entryKey, (e) => new Entry(e));
+    this.entryList = new KeyedList(this.list, entryKey, () => new Entry());
     this.search = h("input", {
       class: "input", type: "search", id: "timeline-search", placeholder: "s1r0",
       autocomplete: "off", oninput: () => this.draw(),

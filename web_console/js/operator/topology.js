@@ -5,7 +5,9 @@ import { NODE_RADIUS, place } from "./layout.js";
 import { outline, picture, stateLook } from "./pictures.js";
 import { standing } from "./quorum.js";
 
+const REACH = NODE_RADIUS + 12;
 const BEAT_MS = 650;
+const CHANGE_SHOWN_MS = 5000;
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** The picture; `onreplica(name, element)` when somebody picks a replica. */
@@ -172,10 +174,12 @@ class Edge {
 
 class Node {
   #led = null;
+  #changedAt = -Infinity;
 
   constructor(replica, onreplica) {
     this.name = replica.name;
     this.said = svg("text", {});
+    this.hit = svg("rect", { class: "node-hit", x: -REACH, y: -REACH - 12, height: 2 * REACH + 24 });
     this.badge = svg("path", {});
     this.badgeBox = svg("g", { class: "node-badge", transform: "translate(17 -17)" },
       svg("circle", { r: 10 }),
@@ -184,6 +188,7 @@ class Node {
       class: "node", tabindex: "0", role: "button", "aria-haspopup": "dialog",
       "aria-expanded": "false", "data-replica": replica.name,
     },
+    this.hit,
     svg("circle", { class: "node-focus", r: NODE_RADIUS + 8 }),
     svg("circle", { class: "node-burst", r: NODE_RADIUS }),
     svg("circle", { class: "node-ring", r: NODE_RADIUS + 5 }),
@@ -204,15 +209,15 @@ class Node {
     const [icon, , word] = stateLook({ state }, isolated);
     const said = state === "alive" ? (leads ? "leader" : role) : word;
     setAttribute(this.element, "transform", `translate(${at.x} ${at.y})`);
-    const fell = this.#led === true && !leads;
-    if (fell) this.fellAt = performance.now();
-    const falling = performance.now() - (this.fellAt ?? -1e9) < 5000;
+    if (this.#led !== null && this.#led !== leads) this.#changedAt = performance.now();
+    const lately = performance.now() - this.#changedAt < CHANGE_SHOWN_MS;
     setAttribute(this.element, "class", `node ${state} ${role}${leads ? " leads" : ""}${
-      falling ? " fell" : ""}`);
+      lately ? (leads ? " crowned" : " fell") : ""}`);
     this.#led = leads;
     this.badgeBox.toggleAttribute("hidden", !icon);
     if (icon) setAttribute(this.badge, "d", outline(icon));
     setText(this.said, said);
+    setAttribute(this.hit, "width", at.aside ? 4 * REACH : 2 * REACH);
     setAttribute(this.said, "class", `node-said${at.aside ? " aside" : ""}`);
     setAttribute(this.said, "x", at.aside ? NODE_RADIUS + 13 : 0);
     setAttribute(this.said, "y", at.aside ? 4 : NODE_RADIUS + 19);
