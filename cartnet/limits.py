@@ -419,6 +419,26 @@ LATENCY_WINDOW_SECONDS: Final = 10
 LOOP_DELAY_SECONDS: Final = 0.1
 """Between two looks how late the event loop is."""
 
+OBSERVE_SECONDS: Final = 0.25
+OBSERVE_UNWATCHED_SECONDS: Final = 1.0
+"""Between two looks at all replicas, while an operator watches and while none does."""
+
+OBSERVE_PATIENCE_SECONDS: Final = 0.1
+"""Who has not said by then how it is is shown as it was: one hangs up no others."""
+
+COMMIT_WINDOW_SECONDS: Final = 2.0
+"""How fast a group commits is told from the growth of its log in this time."""
+
+DIGESTS_SEEN_MAX: Final = 16
+"""Of each replica so many newest digests are held against the others'."""
+
+CONSERVATION_SECONDS: Final = 2.0
+"""Between two questions whether stock is conserved."""
+
+DONE_SECONDS_MAX: Final = 15.0
+"""What is seen to happen to a replica is what an operator has done to it, if that was
+no longer ago (or no longer after)."""
+
 TIMELINE_EVENTS_MAX: Final = 500
 """Events of the cluster that a console remembers; the oldest are forgotten first."""
 

@@ -18,6 +18,10 @@ Read in this order::
     metrics.py    what Prometheus collects
     browser.py    what a browser sends along by itself: origin and cookie
     carts.py      live carts: a shard's, with names and prices
+    observer.py   watches the cluster, and tells those who watch it here
+    groups.py     what the replicas of a group say, put together
+    timeline.py   what has happened to the cluster
+    light.py      whether stock is conserved
     report.py     the cluster at one moment, as the operator's page gets it
     load.py       what this console has to do
 """

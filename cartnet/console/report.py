@@ -34,8 +34,9 @@ class GroupReport(msgspec.Struct, frozen=True):
     :ivar commit: the highest commit index that a member tells of.
     :ivar writes_per_second: entries committed lately.
     :ivar write_p50_ms: from proposing a write to its answer, at the leader, lately.
-    :ivar digests: whether all members alive have equal tables at ``digest_index``, the
-        newest index that all of them have recorded.
+    :ivar digests: ``equal``: a majority has told the same of its tables after
+        ``digest_index``, and nobody alive another there or elsewhere; ``differ``: two
+        have told different things, or the group has stopped for that (S4).
     """
 
     name: str
@@ -117,7 +118,8 @@ class ClusterReport(msgspec.Struct, frozen=True):
 
     :ivar at: of when this is, in Unix seconds.
     :ivar chaos: whether replicas may be paused and isolated here.
-    :ivar timeline: oldest first; of a watcher's later reports only what is new to it.
+    :ivar timeline: oldest first; in a watcher's later reports only what is new to it,
+        where an event that it has had may come again, as more is known of it.
     """
 
     at: float

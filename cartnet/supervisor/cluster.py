@@ -76,6 +76,7 @@ class Cluster:
     """What an operator sees of the cluster, and does to it.
 
     :ivar topology: the groups and their members.
+    :ivar chaos: whether replicas may be paused and isolated.
     """
 
     def __init__(
@@ -96,7 +97,6 @@ class Cluster:
         :param run_command: gives what to type on a replica's host to run it there.
         :param doors: a client of every group for ``supervise`` alone, which even a
             replica that hangs on purpose lets in; by default ``groups``.
-        :param chaos: whether replicas may be paused and isolated.
         """
         self.topology = topology
         self._clock = clock
@@ -105,7 +105,7 @@ class Cluster:
         self._groups = groups
         self._doors = groups if doors is None else doors
         self._clients = [*groups.values(), *(doors or {}).values()]
-        self._chaos = chaos
+        self.chaos = chaos
         self._run_command = run_command
 
     @property
@@ -133,7 +133,7 @@ class Cluster:
         found = await gatherResults(
             [Deferred.fromCoroutine(self._status(name)) for name in asked]
         )
-        return _with_one_leader(found)
+        return with_one_leader(found)
 
     async def group_statuses(self, group: str) -> list[Status]:
         """Ask the members of a group.
@@ -266,7 +266,7 @@ class Cluster:
             does not answer.
         """
         self._require(name)
-        require_chaos(self._chaos, fault)
+        require_chaos(self.chaos, fault)
         if name not in self.here or not self._supervisor.inject(fault, name):
             await self._directly(fault, name)
 
@@ -275,7 +275,7 @@ class Cluster:
 
         :raises Refused: ``forbidden`` where that is switched off.
         """
-        require_chaos(self._chaos, "heal")
+        require_chaos(self.chaos, "heal")
         names = self.topology.names
         healed = await DeferredList(
             [Deferred.fromCoroutine(self.inject("heal", name)) for name in names],
@@ -419,7 +419,7 @@ def _leader_of(statuses: Iterable[Status]) -> str | None:
     return next((each.name for each in statuses if each.role == "leader"), None)
 
 
-def _with_one_leader(statuses: list[Status]) -> list[Status]:
+def with_one_leader(statuses: list[Status]) -> list[Status]:
     """Take the office from leaders whose group has one of a higher term."""
     terms: dict[str, int] = {}
     for status in statuses:
