@@ -182,27 +182,34 @@ class Site(WrappingFactory):
         self._by_address[connection.host] -= 1
         if not self._by_address[connection.host]:
             del self._by_address[connection.host]
-        if self._all_gone is not None and not self.protocols:
+        if self._all_gone is not None and not self._http():
             gone, self._all_gone = self._all_gone, None
             gone.callback(None)
 
     async def stop(self) -> None:
         """Answer what is in hand, then close every connection.
 
-        The port is closed before, and WebSockets have been told.
+        The port is closed before. WebSockets say goodbye themselves.
         """
         self._api.stopping = True
-        for connection in list(self.protocols):
-            if isinstance(connection.wrappedProtocol, Channel):
-                connection.wrappedProtocol.wind_up()
+        for connection in self._http():
+            connection.wrappedProtocol.wind_up()
         await self._wait(DRAIN_SECONDS_MAX, self._api.idle())
-        for connection in list(self.protocols):
+        for connection in self._http():
             connection.loseConnection()
-        if self.protocols:
+        if self._http():
             self._all_gone = Deferred()
             await self._wait(CLOSE_SECONDS_MAX, self._all_gone)
-        for connection in list(self.protocols):
+        for connection in self._http():
             connection.abortConnection()
+
+    def _http(self) -> list[Any]:
+        """The connections that no WebSocket has taken over."""
+        return [
+            connection
+            for connection in self.protocols
+            if isinstance(connection.wrappedProtocol, Channel)
+        ]
 
     async def _wait(self, seconds: float, waited: Deferred[None]) -> None:
         with contextlib.suppress(Refused):

@@ -9,20 +9,21 @@ from typing import Any, cast
 import msgspec
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from twisted.internet import reactor as global_reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
-from twisted.web.resource import Resource
-from twisted.web.server import Site
 from typing_extensions import override
 
 from cartnet.calls.catalogue import Catalogue, InventoryEvent
 from cartnet.calls.catalogue_feed import CatalogueFeed
 from cartnet.console.load import Load
+from cartnet.console.metrics import Meters
+from cartnet.console.site import Site
 from cartnet.console.sockets import WebSockets
 from cartnet.limits import WEBSOCKET_FRAME_BYTES_MAX
 from cartnet.replica.ports import Watching
+from cartnet.resources import resource
 from cartnet.shop.answers import Item
 from tests.console.visiting import Calls
 from tests.replica.listening import REQUEST_TIMEOUT, logger, seams
@@ -91,19 +92,28 @@ class TcpTests(TestCase):
             Load(reactor),
             logger([]),
         )
-        root = Resource()
-        root.putChild(b"ws", self.sockets.resource)
-        site = Site(root)
-        site.noisy = False
-        self.port = reactor.listenTCP(0, site, interface="127.0.0.1")
+        self.site = Site(
+            cast("Any", self.calls),
+            self.sockets.resource,
+            cast("Any", None),
+            Meters(),
+            seams(reactor),
+            logger([]),
+            resource("web_console"),
+        )
+        self.port = reactor.listenTCP(0, self.site, interface="127.0.0.1")
         self.browsers: list[Browser] = []
 
     @override
     async def tearDown(self) -> None:
-        await self.sockets.stop()
+        await self.stop()
         await self.port.stopListening()
         for browser in self.browsers:
             await browser.closed
+
+    async def stop(self) -> None:
+        stopped = [self.sockets.stop(), self.site.stop()]
+        await gatherResults([Deferred.fromCoroutine(each) for each in stopped])
 
     async def browse(self) -> Browser:
         """Open a WebSocket."""
@@ -155,12 +165,18 @@ class TcpTests(TestCase):
         await self.until(lambda: self.sockets.count == 0)
 
     async def test_stop(self) -> None:
-        """At the end everybody is told that the console goes away."""
+        """At the end what is in hand is answered, then everybody is told."""
         browser = await self.browse()
+        browser.ask(1, "get_cart")
+        await self.until(lambda: bool(self.calls.waiting))
+        stopped = Deferred.fromCoroutine(self.stop())
+        await deferLater(reactor, 0)
 
-        await self.sockets.stop()
+        self.calls.waiting[0].callback({"version": 1})
+        await stopped
 
         self.assertEqual((await browser.closed)[1], 1001)
+        self.assertEqual(browser.heard, [{"id": 1, "ok": {"version": 1}}])
         self.assertEqual(self.sockets.count, 0)
 
     async def test_slow_reader(self) -> None:
