@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.python.failure import Failure
-from twisted.web.server import Site
-from twisted.web.static import File
 
 from cartnet.calls.catalogue import Catalogue
 from cartnet.calls.router import Router
+from cartnet.console.calls import ConsoleCalls
+from cartnet.console.carts import Carts
 from cartnet.console.load import Load
+from cartnet.console.metrics import Meters
+from cartnet.console.observer import Observer
+from cartnet.console.operators import Operators
+from cartnet.console.site import Site
+from cartnet.console.sockets import WebSockets
 from cartnet.resources import resource
 from cartnet.storage.owner import StartError
 from cartnet.topology.listening import listening
@@ -53,6 +58,7 @@ class Console:
         self._endpoint = endpoint
         self._reactor = reactor
         self._clients = clients
+        timeout = configuration.timing.request_timeout
         self._load = Load(seams.clock)
         self._catalogue = Catalogue(clients[topology.inventory.name])
         self._router = Router(
@@ -60,9 +66,35 @@ class Console:
             clients,
             self._catalogue,
             seams,
-            configuration.timing.request_timeout,
+            timeout,
         )
-        self._site = Site(File(str(resource("web_console"))))
+        inventory = clients[topology.inventory.name]
+        self._observer = Observer(cluster, self._load, seams, log)
+        self._carts = Carts(self._router, self._catalogue, seams.clock)
+        calls = ConsoleCalls(
+            self._router,
+            Operators(topology, inventory, seams.clock),
+            cluster,
+            self._observer,
+            self._carts,
+            seams,
+            timeout,
+            log,
+        )
+        meters = Meters()
+        calls.on_answer(lambda _, seconds, code: self._load.answered(seconds, code))
+        calls.on_answer(meters.answered)
+        self._sockets = WebSockets(calls, seams, timeout, self._load, log)
+        self._site = Site(
+            calls,
+            self._sockets.resource,
+            self._observer,
+            meters,
+            seams,
+            log,
+            resource("web_console"),
+            configuration.metrics_token,
+        )
         self._port: IListeningPort | None = None
 
     @property
@@ -100,11 +132,20 @@ class Console:
         """Follow the inventory and watch the cluster, from now on."""
         self._catalogue.start()
         self._load.start()
+        self._observer.start()
 
     async def stop(self) -> None:
         """Answer what is in hand, then close the port and every connection."""
         if self._port is not None:
             await maybeDeferred(self._port.stopListening)
+        await gatherResults(
+            [
+                Deferred.fromCoroutine(self._sockets.stop()),
+                Deferred.fromCoroutine(self._site.stop()),
+            ]
+        )
+        self._carts.stop()
+        self._observer.stop()
         self._load.stop()
         self._catalogue.stop()
         self._router.stop()
