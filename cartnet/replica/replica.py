@@ -198,18 +198,18 @@ class Replica:
         self.gate.open()
         return self._listener.drain()
 
-    def stop(self) -> Deferred[None]:
-        """End in order: hand the office over, finish what is in hand, close."""
-        return Deferred.fromCoroutine(self._stop())
+    def stop(self, *, hand_over: bool = True) -> Deferred[None]:
+        """End in order: finish what is in hand, hand the office over, close."""
+        return Deferred.fromCoroutine(self._stop(hand_over))
 
-    async def _stop(self) -> None:
+    async def _stop(self, hand_over: bool) -> None:
         # Whoever had it drained before has waited for that, too.
         if not self._listener.draining:
             drained = self.drain()
             drained.addTimeout(DRAIN_SECONDS_MAX, self._seams.clock)
             drained.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
             await drained
-        if self._parts is not None:
+        if self._parts is not None and hand_over:
             await self._parts.office.leave()
         self._end()
         await self._close_port()

@@ -59,8 +59,12 @@ class HostedReplica(Protocol):
     def drain(self) -> Deferred[None]:
         """Take no new requests from outside; fire when those in hand are answered."""
 
-    def stop(self) -> Deferred[None]:
-        """End in order; nothing acknowledged or in hand is lost."""
+    def stop(self, *, hand_over: bool = True) -> Deferred[None]:
+        """End in order; nothing acknowledged or in hand is lost.
+
+        :param hand_over: whether a leader is to see to a successor first; in vain
+            where every member of its group is stopped.
+        """
 
     def status(self) -> Status:
         """Say how it is; its ``state`` is not ``dead``."""

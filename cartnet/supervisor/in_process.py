@@ -153,13 +153,17 @@ class InProcess:
             if replica is None:
                 waited: Deferred[None] = observe(place.ended)
             else:
-                waited = maybeDeferred(replica.stop)
+                waited = maybeDeferred(replica.stop, hand_over=self._shared(name))
             seconds = max(0, deadline - self._clock.seconds())
             await waited.addTimeout(seconds, self._clock)
         except Exception:
             self._log.failure("{name} did not stop in order", name=name)
             if replica is not None:
                 maybeDeferred(replica.crash).addErrback(self._unexpected)
+
+    def _shared(self, name: str) -> bool:
+        """Whether some member of a replica's group is another process's."""
+        return not {*self._topology.group_of(name).names} <= {*self.names}
 
     # --- One replica -----------------------------------------------------------------
 

@@ -76,8 +76,8 @@ class SmallReplica:
     def drain(self) -> Deferred[None]:
         return self.world.draining.get(self.name) or succeed(None)
 
-    def stop(self) -> Deferred[None]:
-        self._did("stopped")
+    def stop(self, *, hand_over: bool = True) -> Deferred[None]:
+        self._did("stopped" if hand_over else "stopped with its group")
         return self.world.ended(self.name)
 
     def status(self) -> Status:

@@ -201,6 +201,25 @@ class InProcessTests(SynchronousTestCase):
         self.assertEqual(self.world.events, ["s1r0 crashed", "s1r1 stopped"])
         self.assertEqual(self.process.emptied, [])
 
+    def test_stop_with_the_whole_group(self) -> None:
+        """Where all members of a group stop here nobody is left to be handed over to;
+        where another process has one, it is."""
+        process = Process(self.world, self.clock, "lb0", "lb1", "s1r2", "it0")
+        self.done(process.start())
+        self.world.events.clear()
+
+        self.done(process.supervisor.stop())
+
+        self.assertEqual(
+            self.world.events,
+            [
+                "lb0 stopped with its group",
+                "lb1 stopped with its group",
+                "s1r2 stopped",
+                "it0 stopped with its group",
+            ],
+        )
+
     def test_stop_is_bounded(self) -> None:
         """A replica that does not stop in time is cut off."""
         self.run_all()
