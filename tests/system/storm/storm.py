@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,7 @@ class Storm:
         self._findings = findings
         self._cluster = cluster
         self._options = options
+        self._load = 0.0
         self._record = Record()
         self._outages = Outages({g: cluster.members(g) for g in cluster.groups})
         self._verdict = Verdict(self._outages)
@@ -110,6 +112,7 @@ class Storm:
             trouble.start()
         until = time.monotonic() + self._options.seconds
         while time.monotonic() < until and all(map(Trouble.is_alive, self._troubles)):
+            self._load = max(self._load, os.getloadavg()[0])
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
         for trouble in self._troubles:
             trouble.enough.set()
@@ -127,6 +130,7 @@ class Storm:
         yield ""
         longest = self._verdict.longest(self._record.noted)
         yield f"longest wait beside all outages: {longest:.2f} s"
+        yield f"the machine's load: at most {self._load:.1f}, on {os.cpu_count()} cores"
         yield (
             f"{sum(shopper.units for shopper in market.shoppers)} units,"
             f" {sum(len(shopper.orders) for shopper in market.shoppers)} orders,"
