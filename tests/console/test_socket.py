@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import msgspec
@@ -205,6 +206,27 @@ class MessageTests(SocketTestCase):
         self.assertEqual(visitor.codes()[-2:], [(None, "bad_request")] * 2)
         visitor.ask("last", "ping")
         self.assertEqual(visitor.codes(), [("last", "ok")])
+
+    def test_garbage(self) -> None:
+        """Whatever bytes come, a socket answers or closes, and the next one lives."""
+        random = Random(4)
+        for _ in range(100):
+            visitor = self.visiting.visit()
+            for _ in range(random.randrange(1, 8)):
+                visitor.say_bytes(self.garbage(random))
+            self.visiting.pass_time(CLOSE_SECONDS_MAX + 0.5)
+            visitor.heard()
+            visitor.lose()
+        self.assertEqual(self.visiting.sockets.count, 0)
+        failures = [e for e in self.visiting.events if "log_failure" in e]
+        self.assertEqual(failures, [])
+
+    def garbage(self, random: Random) -> bytes:
+        """Bytes that begin as a frame does, more or less."""
+        data = bytearray(frame(random.randbytes(random.randrange(200))))
+        for _ in range(random.randrange(4)):
+            data[random.randrange(min(8, len(data)))] = random.randrange(256)
+        return bytes(data[: random.randrange(1, len(data) + 1)])
 
     def test_frames_that_close(self) -> None:
         """What is no text in frames of ours closes the socket, and says why."""
