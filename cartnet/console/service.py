@@ -55,20 +55,14 @@ class Console:
         :param clients: of every group, the console's own.
         """
         topology = configuration.topology
+        timeout = configuration.timing.request_timeout
         self._endpoint = endpoint
         self._reactor = reactor
         self._clients = clients
-        timeout = configuration.timing.request_timeout
         self._load = Load(seams.clock)
-        self._catalogue = Catalogue(clients[topology.inventory.name])
-        self._router = Router(
-            topology,
-            clients,
-            self._catalogue,
-            seams,
-            timeout,
-        )
         inventory = clients[topology.inventory.name]
+        self._catalogue = Catalogue(inventory)
+        self._router = Router(topology, clients, self._catalogue, seams, timeout)
         self._observer = Observer(cluster, self._load, seams, log)
         self._carts = Carts(self._router, self._catalogue, seams.clock)
         calls = ConsoleCalls(
