@@ -7,9 +7,10 @@ Read in this order::
     answers.py    what comes out
     group.py      every machine's: the group's id and the log's time
     directory.py  the balancers' machine: which shard a username lives on
-    shard.py      a shard's machine, over the next four
+    users.py      accounts, sessions and keys, which end with log time
     accounts.py   accounts and sessions
     keys.py       answers once per idempotency key
+    shard.py      a shard's machine, over the next two
     carts.py      items and quantities, frozen while a checkout is undecided
     orders.py     begun, then placed or forgotten
     inventory.py  the inventory's machine, over the next two

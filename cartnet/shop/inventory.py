@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 import msgspec
 
-from cartnet.shop import accounts, catalogue, group, keys, takings
+from cartnet.shop import accounts, catalogue, group, keys, takings, users
 from cartnet.shop.answers import (
     Answer,
     InventoryChanged,
@@ -60,19 +60,14 @@ class InventoryMachine:
 
     def create(self, cursor: Cursor) -> None:
         """Make the machine's tables where they are missing."""
-        group.create_tables(cursor)
-        accounts.create_tables(cursor)
-        keys.create_tables(cursor)
+        users.create_tables(cursor)
         catalogue.create_tables(cursor)
         takings.create_tables(cursor)
 
     def apply(self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes) -> Answer:
         """Apply one command, as :class:`~cartnet.shop.machine.Machine` says."""
         stamped = _DECODER.decode(payload)
-        now, later = group.advance(cursor, stamped.time)
-        if later:
-            accounts.forget_ended(cursor, now)
-            keys.forget_lapsed(cursor, now)
+        now = users.advance(cursor, stamped.time)
         command = stamped.command
         match command:
             case Found():

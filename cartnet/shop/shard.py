@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 import msgspec
 
-from cartnet.shop import accounts, answers, carts, group, keys, orders
+from cartnet.shop import accounts, answers, carts, group, keys, orders, users
 from cartnet.shop.answers import Answer, CheckoutBegun, Frozen, Nothing, Order, Refusal
 from cartnet.shop.commands import (
     AddToCart,
@@ -47,19 +47,14 @@ class Shard:
 
     def create(self, cursor: Cursor) -> None:
         """Make the machine's tables where they are missing."""
-        group.create_tables(cursor)
-        accounts.create_tables(cursor)
-        keys.create_tables(cursor)
+        users.create_tables(cursor)
         carts.create_tables(cursor)
         orders.create_tables(cursor)
 
     def apply(self, cursor: Cursor, index: int, payload: msgspec.Raw | bytes) -> Answer:
         """Apply one command, as :class:`~cartnet.shop.machine.Machine` says."""
         stamped = _DECODER.decode(payload)
-        now, later = group.advance(cursor, stamped.time)
-        if later:
-            accounts.forget_ended(cursor, now)
-            keys.forget_lapsed(cursor, now)
+        now = users.advance(cursor, stamped.time)
         command = stamped.command
         match command:
             case AddToCart() | SetQuantity() | RemoveFromCart() | BeginCheckout():
