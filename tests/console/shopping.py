@@ -13,12 +13,12 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.logger import LogEvent, Logger
-from twisted.web.resource import Resource
 from zope.interface import directlyProvides
 
 from cartnet.calls.catalogue import Catalogue
 from cartnet.calls.router import Router
 from cartnet.console.calls import ConsoleCalls
+from cartnet.console.load import Load
 from cartnet.console.metrics import Meters
 from cartnet.console.operators import Operators
 from cartnet.console.report import (
@@ -30,6 +30,7 @@ from cartnet.console.report import (
     ReplicaReport,
 )
 from cartnet.console.site import Site
+from cartnet.console.sockets import WebSockets
 from cartnet.errors import Refused
 from cartnet.replica.ports import Caller
 from cartnet.shop.answers import Inventory
@@ -197,14 +198,6 @@ class Held:
             self._calls.call(request, caller).chainDeferred(held)
 
 
-class _NoSockets(Resource):
-    isLeaf = True  # noqa: N815 (Twisted's name)
-
-    def render(self, request: Any) -> bytes:
-        request.setResponseCode(426)
-        return b""
-
-
 class Shopping:
     """The site under test."""
 
@@ -243,9 +236,11 @@ class Shopping:
         )
         calls.on_answer(self.meters.answered)
         self.calls = Held(calls)
+        load = Load(cast("Any", self.clock))
+        self.sockets = WebSockets(calls, seams, REQUEST_TIMEOUT, load, log)
         self.site = Site(
             self.calls,
-            _NoSockets(),
+            self.sockets.resource,
             self.watched,
             self.meters,
             seams,
