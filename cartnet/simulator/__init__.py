@@ -8,6 +8,9 @@ Read in this order::
     endpoints.py  how a simulated host connects and listens
     transport.py  one end of a stream, as Twisted's protocols see it
     disk.py       real SQLite in memory, simulated durations, power cuts
+    cluster.py    every replica of a configuration, each on a host of its own
+    shopper.py    a user who goes on until each thing is certainly done
+    troubled.py   a cluster under random faults, with shoppers
 
 It hands the production classes their :class:`~cartnet.seams.Seams`; nothing in the
 product imports it.

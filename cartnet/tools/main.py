@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a tool; give its exit status."""
     parsed = _parser().parse_args(arguments)
     try:
-        status: int = parsed.run(parsed, _configuration(parsed))
+        configured = (_configuration(parsed),) if "config" in parsed else ()
+        status: int = parsed.run(parsed, *configured)
         sys.stdout.flush()
     except (ToolError, ConfigurationError) as error:
         sys.stderr.write("".join(f"cartnet: {line}\n" for line in _lines(error)))
@@ -117,6 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     tool.add_argument("file", type=Path, metavar="FILE.csv")
     tool.set_defaults(run=_import_catalog)
+
+    tool = tools.add_parser(
+        "simulate", help="a whole cluster in a simulated world, with faults"
+    )
+    tool.add_argument("--seed", type=_count, default=1, metavar="N")
+    tool.add_argument("--minutes", type=float, default=1.0, metavar="M")
+    tool.set_defaults(run=_simulate)
     return parser
 
 
@@ -184,6 +192,12 @@ def _check(parsed: argparse.Namespace, configuration: Configuration) -> int:
 def _config(parsed: argparse.Namespace, configuration: Configuration) -> int:
     sys.stdout.write(f"# {configuration.source}\n{to_ini(configuration)}")
     return 0
+
+
+def _simulate(parsed: argparse.Namespace) -> int:
+    from cartnet.tools import simulate
+
+    return simulate.run(parsed)
 
 
 def _import_catalog(parsed: argparse.Namespace, configuration: Configuration) -> int:

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.errors import Refused
 from cartnet.limits import DRAIN_SECONDS_MAX, STOP_SECONDS_MAX
-from tests.simulator.cluster import SMALL, SimulatedCluster
+from cartnet.simulator.cluster import SMALL, SimulatedCluster
 
 PATIENT = SMALL + "\n[timing]\nrequest_timeout = 20\n"
 

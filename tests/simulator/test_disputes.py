@@ -8,8 +8,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.errors import Refused
+from cartnet.simulator.cluster import SMALL, SimulatedCluster
 from cartnet.storage import journal
-from tests.simulator.cluster import SMALL, SimulatedCluster
 
 GROUP_OF_TWO = SMALL.replace(" 10.0.2.3:7105", "")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.simulator.cluster import SimulatedCluster
-from tests.simulator.shoppers import Shopper
-from tests.simulator.troubled import TroubledCluster
+from cartnet.simulator.cluster import SimulatedCluster
+from cartnet.simulator.shopper import Shopper
+from cartnet.simulator.troubled import TroubledCluster
 
 NAMES = ("s1r0", "s1r1", "s1r2")
 

@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from cartnet.consensus.timing import DISK_STALL_SECONDS
 from cartnet.errors import Refused
-from tests.simulator.cluster import SimulatedCluster
-from tests.simulator.shoppers import Shopper
-from tests.simulator.troubled import TroubledCluster
+from cartnet.simulator.cluster import SimulatedCluster
+from cartnet.simulator.shopper import Shopper
+from cartnet.simulator.troubled import TroubledCluster
 
 STALL_SECONDS = 10.0
 NOTICED_SECONDS_MAX = 0.5

@@ -1,18 +1,14 @@
-"""A simulated cluster under random faults, with shoppers, from one seed.
-
-Run as a program it prints the digest of the history of the seed that it is given.
-"""
+"""A simulated cluster under random faults, with shoppers, from one seed."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from tests.simulator.cluster import SMALL, SimulatedCluster
-from tests.simulator.shoppers import ITEMS, Shopper
+from cartnet.simulator.cluster import SMALL, SimulatedCluster
+from cartnet.simulator.shopper import ITEMS, Shopper
 
 FAULTY_SECONDS = 12.0
 SETTLING_SECONDS = 60.0
@@ -25,7 +21,13 @@ SHORT_LOGS = f"{SMALL}\n[timing]\nlog_kept = 15\n"
 class TroubledCluster:
     """Faults for some time, then peace, in which everything must come right."""
 
-    def __init__(self, seed: int, shoppers: int = 3, checkouts: int = 15) -> None:
+    def __init__(
+        self,
+        seed: int,
+        shoppers: int = 3,
+        checkouts: int = 15,
+        faulty_seconds: float = FAULTY_SECONDS,
+    ) -> None:
         self.cluster = SimulatedCluster(seed, SHORT_LOGS)
         world = self.cluster.world
         self._random = world.random("faults")
@@ -34,6 +36,7 @@ class TroubledCluster:
         self.restored = 0
         self.shoppers = []
         self._checkouts = checkouts
+        self._faulty_seconds = faulty_seconds
         for number in range(shoppers):
             name = f"shopper{number}"
             client = self.cluster.client(name=name)
@@ -46,7 +49,7 @@ class TroubledCluster:
         for shopper in self.shoppers:
             shopping = Deferred.fromCoroutine(shopper.shop(self._checkouts))
             shopping.addBoth(self._done.append)
-        end = cluster.world.clock.seconds() + FAULTY_SECONDS
+        end = cluster.world.clock.seconds() + self._faulty_seconds
         while cluster.world.clock.seconds() < end:
             self._trouble()
             cluster.run_for(self._random.random())
@@ -164,9 +167,3 @@ class TroubledCluster:
             first, *others = [self.cluster.tables(name) for name in group.names]
             for other in others:
                 assert other == first, f"{group.name}: {other} != {first}"
-
-
-if __name__ == "__main__":
-    troubled = TroubledCluster(int(sys.argv[1]))
-    troubled.run()
-    print(troubled.cluster.world.digest)
