@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from twisted.internet.interfaces import IPushProducer, ISSLTransport
 from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from typing_extensions import override
 from zope.interface import implementer
 
@@ -124,6 +126,15 @@ class Socket(WebSocketServerProtocol):
         self._stream.abortConnection()
 
     # --- the handshake, and the end --------------------------------------------------
+
+    @override
+    def makeConnection(self, transport: Any) -> None:
+        # Autobahn looks for TLS in the transport itself, not behind what wraps it.
+        while isinstance(transport, ProtocolWrapper) and not isinstance(
+            transport, TLSMemoryBIOProtocol
+        ):
+            transport = transport.transport
+        super().makeConnection(transport)
 
     @override
     def connectionMade(self) -> None:

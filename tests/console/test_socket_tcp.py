@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from socket import SO_RCVBUF, SOL_SOCKET
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from twisted.internet import reactor as global_reactor
+from twisted.internet import ssl
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.endpoints import SSL4ClientEndpoint, TCP4ClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 from typing_extensions import override
@@ -77,8 +85,11 @@ class Browser(WebSocketClientProtocol):
         self.sendMessage(line)
 
 
-class TcpTests(TestCase):
-    """A server on a port of its own."""
+class TcpTestCase(TestCase):
+    """A server on a port of its own, over TLS or not."""
+
+    scheme = ""
+    headers: ClassVar[dict[str, str]] = {}
 
     timeout = 2 * SECONDS_MAX
 
@@ -101,7 +112,7 @@ class TcpTests(TestCase):
             logger([]),
             resource("web_console"),
         )
-        self.port = reactor.listenTCP(0, self.site, interface="127.0.0.1")
+        self.port = self.listen()
         self.browsers: list[Browser] = []
 
     @override
@@ -111,22 +122,32 @@ class TcpTests(TestCase):
         for browser in self.browsers:
             await browser.closed
 
+    def listen(self) -> Any:
+        return reactor.listenTCP(0, self.site, interface="127.0.0.1")
+
+    def endpoint(self) -> IStreamClientEndpoint:
+        return TCP4ClientEndpoint(reactor, "127.0.0.1", self.number)
+
+    @property
+    def number(self) -> int:
+        number: int = self.port.getHost().port
+        return number
+
     async def stop(self) -> None:
         stopped = [self.sockets.stop(), self.site.stop()]
         await gatherResults([Deferred.fromCoroutine(each) for each in stopped])
 
     async def browse(self) -> Browser:
         """Open a WebSocket."""
-        number = self.port.getHost().port
         factory = WebSocketClientFactory(
-            f"ws://127.0.0.1:{number}/ws",
-            origin=f"http://127.0.0.1:{number}",
+            f"ws{self.scheme}://127.0.0.1:{self.number}/ws",
+            origin=f"http{self.scheme}://127.0.0.1:{self.number}",
+            headers=self.headers,
             reactor=reactor,
         )
         factory.protocol = Browser
         factory.noisy = False
-        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", number)
-        browser: Browser = await endpoint.connect(factory)
+        browser: Any = await self.endpoint().connect(factory)
         self.browsers.append(browser)
         await browser.is_open
         return browser
@@ -136,6 +157,10 @@ class TcpTests(TestCase):
         while not condition():
             assert reactor.seconds() < deadline, "that does not come about"
             await deferLater(reactor, 0.01)
+
+
+class TcpTests(TcpTestCase):
+    """Over TCP alone."""
 
     async def test_answers(self) -> None:
         """Calls are answered, large answers in frames that any client takes."""
@@ -216,6 +241,42 @@ class TcpTests(TestCase):
             self.assertEqual(browser.table, slow.table)
 
 
+class TlsTests(TcpTestCase):
+    """Over TLS."""
+
+    scheme = "s"
+    headers: ClassVar[dict[str, str]] = {
+        "Cookie": "cartnet_session=plain; __Host-cartnet_session=secure"
+    }
+
+    @override
+    def listen(self) -> Any:
+        folder = Path(self.mktemp())
+        contexts = ssl.DefaultOpenSSLContextFactory(*make_certificate(folder))
+        return reactor.listenSSL(0, self.site, contexts, interface="127.0.0.1")
+
+    @override
+    def endpoint(self) -> IStreamClientEndpoint:
+        contexts = ssl.ClientContextFactory()
+        return SSL4ClientEndpoint(reactor, "127.0.0.1", self.number, contexts)
+
+    async def test_answers(self) -> None:
+        """The origin, the cookie and large answers are those of a secure page."""
+        items = ["x" * 100] * 5_000
+        self.calls.answers["get_inventory"] = lambda _: {"items": items}
+        self.calls.answers["whoami"] = lambda request: {"user": request.session}
+        browser = await self.browse()
+
+        browser.ask(1, "whoami")
+        browser.ask(2, "get_inventory")
+        await self.until(lambda: len(browser.heard) == 2)
+
+        self.assertEqual(browser.heard[0], {"id": 1, "ok": {"user": "secure"}})
+        self.assertEqual(browser.heard[1], {"id": 2, "ok": {"items": items}})
+        browser.sendClose(1000)
+        self.assertEqual((await browser.closed), (True, 1000))
+
+
 def change(catalogue: Catalogue, revision: int) -> None:
     """Change the stock of many items."""
     items = tuple(
@@ -223,3 +284,33 @@ def change(catalogue: Catalogue, revision: int) -> None:
         for number in range(2_000)
     )
     catalogue.apply(InventoryEvent(revision, False, items, ()))
+
+
+def make_certificate(folder: Path) -> tuple[str, str]:
+    """Make a key and a certificate that it has signed itself; return their paths."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    began = datetime.now(UTC) - timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(began)
+        .not_valid_after(began + timedelta(days=2))
+        .sign(key, hashes.SHA256())
+    )
+    folder.mkdir()
+    pem = serialization.Encoding.PEM
+    written = {
+        "key.pem": key.private_bytes(
+            pem,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+        "certificate.pem": certificate.public_bytes(pem),
+    }
+    for file, content in written.items():
+        (folder / file).write_bytes(content)
+    return str(folder / "key.pem"), str(folder / "certificate.pem")
