@@ -6,7 +6,7 @@ import { integer, money, plural } from "../lib/format.js";
 import { bones, empty, heading, problem, stepper, stockBadge, stockWords, tile } from "./parts.js";
 import { hashOf, rewrite, route } from "./router.js";
 
-const PAGE_ITEMS = 48;
+const PAGE_ITEMS = 24;
 const byName = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 const SORTS = {
   name: ["Name", (a, b) => byName.compare(a.name, b.name) || byName.compare(a.id, b.id)],

@@ -1,0 +1,146 @@
+"""Checkouts that do not go smoothly."""
+
+from __future__ import annotations
+
+import contextlib
+
+from playwright.sync_api import Error, Page, Route, expect
+
+from tests.browser.visits import Shop, Visits, log_in
+
+CHECKOUT = "**/api/v1/checkout"
+
+
+def at_the_review(
+    visits: Visits, shop: Shop, user: str, cart: dict[str, int], width: int = 1280
+) -> Page:
+    """A page where ``user`` is about to place an order."""
+    with shop.customer(user) as customer:
+        for item, quantity in cart.items():
+            customer.call("add_to_cart", {"item": item, "quantity": quantity})
+    page = visits.page(width=width)
+    log_in(page, user)
+    page.goto("/#/checkout")
+    expect(page.locator("#confirm")).to_be_enabled()
+    return page
+
+
+def test_a_reload_resumes_the_same_order(visits: Visits, shop: Shop) -> None:
+    """An order whose answer is lost is asked after with its key, beyond a reload, and
+    placed once."""
+    user = shop.account()
+    item = shop.put(shop.fresh("ONCE"), "Bought once", price=300, stock=10)
+    page = at_the_review(visits, shop, user, {item: 2})
+    visits.tolerate("net::ERR_FAILED")
+    keys = []
+    losing = True
+
+    def done_but_unanswered(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        # A request that the reload has cancelled has nobody to be answered.
+        with contextlib.suppress(Error):
+            if losing:
+                route.fetch()
+                route.abort()
+            else:
+                route.continue_()
+
+    page.route(CHECKOUT, done_but_unanswered)
+    page.get_by_role("button", name="Place the order for 6.00").click()
+    expect(page.locator("#unknown")).to_contain_text("We do not know yet")
+    page.reload()
+    expect(page.locator("#unknown")).to_contain_text("We do not know yet")
+    losing = False
+    page.get_by_role("button", name="Ask now").click()
+    expect(page.get_by_text("Thank you, the order is placed")).to_be_visible()
+
+    assert len(keys) >= 3
+    assert set(keys) == {keys[0]}
+    with shop.customer(user) as customer:
+        assert len(customer.orders()) == 1
+    assert shop.stock(item) == 8
+    page.goto("/#/checkout")
+    expect(page.get_by_text("There is nothing to check out")).to_be_visible()
+
+
+def test_two_clicks_are_one_order(visits: Visits, shop: Shop) -> None:
+    """Confirming is a single shot, however often it is pressed."""
+    user = shop.account()
+    item = shop.put(shop.fresh("TWICE"), "Pressed twice", stock=10)
+    page = at_the_review(visits, shop, user, {item: 1})
+    sent = []
+    page.on(
+        "request",
+        lambda request: sent.append(request) if "checkout" in request.url else None,
+    )
+
+    page.locator("#confirm").evaluate("button => { button.click(); button.click(); }")
+    expect(page.get_by_text("Thank you, the order is placed")).to_be_visible()
+
+    assert len([each for each in sent if each.method == "POST"]) == 1
+
+
+def test_a_shortage_is_settled_line_by_line(visits: Visits, shop: Shop) -> None:
+    """What is out of stock is said per line: set to what is left, or removed."""
+    user = shop.account()
+    few = shop.put(shop.fresh("FEW"), "A few", stock=3)
+    none = shop.put(shop.fresh("NONE"), "None left", stock=0)
+    page = at_the_review(visits, shop, user, {few: 5, none: 1}, width=375)
+    visits.tolerate("status of 409")
+
+    page.locator("#confirm").click()
+    refused = page.locator("#refused")
+    expect(refused).to_contain_text("Not enough in stock")
+    refused.get_by_role("button", name="Set A few to 3").click()
+    refused.get_by_role("button", name="Remove None left").click()
+    expect(refused.get_by_text("Solved")).to_have_count(2)
+    page.get_by_role("button", name="Place the order for 7.50").click()
+
+    expect(page.get_by_text("Thank you, the order is placed")).to_be_visible()
+    assert shop.stock(few) == 0
+
+
+def test_a_new_price_is_shown_beside_the_old(visits: Visits, shop: Shop) -> None:
+    """A price that changes while the order is on its way is shown, and accepted."""
+    user = shop.account()
+    item = shop.put(shop.fresh("PRICE"), "Dearer soon", price=100)
+    page = at_the_review(visits, shop, user, {item: 2})
+    visits.tolerate("status of 409")
+
+    def dearer_meanwhile(route: Route) -> None:
+        shop.put(item, "Dearer soon", price=150)
+        route.continue_()
+
+    page.route(CHECKOUT, dearer_meanwhile, times=1)
+    page.get_by_role("button", name="Place the order for 2.00").click()
+    refused = page.locator("#refused")
+    expect(refused).to_contain_text("Prices have changed")
+    expect(refused.get_by_role("row").last).to_contain_text("1.00")
+    expect(refused.get_by_role("row").last).to_contain_text("1.50")
+    page.get_by_role("button", name="Accept, and order for 3.00").click()
+
+    expect(page.get_by_text("Thank you, the order is placed")).to_be_visible()
+    expect(page.locator("#order-total")).to_have_text("3.00")
+
+
+def test_without_a_majority_an_order_waits(visits: Visits, shop: Shop) -> None:
+    """An order that cannot be taken says so, and goes on by itself."""
+    user = shop.account()
+    item = shop.put(shop.fresh("WAIT"), "Worth waiting for", stock=10)
+    page = at_the_review(visits, shop, user, {item: 1})
+    visits.tolerate("status of 503")
+    cluster = shop.cluster
+    killed = cluster.members("it")[:2]
+
+    for name in killed:
+        cluster.do(f"kill {name}")
+    page.locator("#confirm").click()
+    expect(page.locator("#waiting, #unknown")).to_be_visible()
+    expect(page.locator("#connection")).not_to_have_text("Live")
+    for name in killed:
+        cluster.do(f"start {name}")
+
+    expect(page.get_by_text("Thank you, the order is placed")).to_be_visible()
+    expect(page.locator("#connection")).to_have_text("Live")
+    with shop.customer(user) as customer:
+        assert len(customer.orders()) == 1

@@ -1,0 +1,115 @@
+"""Pages that stay open while the server, the session or an answer goes away."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.test_shop import item, line, quantity
+from tests.browser.visits import PASSWORD, Shop, Visits, log_in
+
+
+def test_a_restart_loses_nothing_that_was_typed(visits: Visits, shop: Shop) -> None:
+    """A page outlives its server: it reconnects, and what was typed is still there."""
+    user = shop.account()
+    thing = shop.put(shop.fresh("STAY"), "Still here", stock=40)
+    page = visits.page()
+    visits.tolerate("WebSocket connection to")
+    visits.tolerate("ERR_CONNECTION_REFUSED")
+    log_in(page, user)
+    page.goto("/")
+    page.get_by_role("searchbox").fill(thing)
+    quantity(item(page, thing)).fill("7")
+
+    shop.cluster.stop()
+    expect(page.locator("#connection")).to_contain_text("Reconnecting")
+    expect(page.get_by_text("Not connected since")).to_be_visible()
+    shop.cluster.start_all()
+    expect(page.locator("#connection")).to_have_text("Live")
+
+    expect(page.get_by_role("searchbox")).to_have_value(thing)
+    expect(quantity(item(page, thing))).to_have_value("7")
+    item(page, thing).get_by_role("button", name="Add").click()
+    expect(quantity(line(page, thing))).to_have_value("7")
+    shop.put(thing, "Still here", stock=4)
+    expect(item(page, thing)).to_contain_text("Only 4 left")
+
+
+def test_a_session_that_ends_keeps_what_was_typed(visits: Visits, shop: Shop) -> None:
+    """Who is logged out under an open page is asked for the password, and goes on."""
+    user = shop.account()
+    thing = shop.put(shop.fresh("KEEP"), "Kept quantity")
+    page = visits.page()
+    visits.tolerate("status of 401")
+    log_in(page, user)
+    page.goto("/")
+    quantity(item(page, thing)).fill("6")
+    expect(page.get_by_role("link", name=f"Account of {user}")).to_be_visible()
+
+    page.context.request.delete("/api/v1/session")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Your session has ended")
+    expect(dialog.get_by_label("Username")).to_have_value(user)
+    dialog.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+
+    expect(quantity(item(page, thing))).to_have_value("6")
+    item(page, thing).get_by_role("button", name="Add").click()
+    expect(quantity(line(page, thing))).to_have_value("6")
+
+
+def test_a_line_that_fails_says_so_where_it_is(visits: Visits, shop: Shop) -> None:
+    """An addition that fails is said beside its item, and retried with the same key."""
+    user = shop.account()
+    thing = shop.put(shop.fresh("FAIL"), "Fails once")
+    page = visits.page()
+    visits.tolerate("status of 429")
+    log_in(page, user)
+    page.goto("/")
+    keys = []
+    page.on(
+        "request",
+        lambda request: (
+            keys.append(request.headers["idempotency-key"])
+            if request.method == "POST"
+            else None
+        ),
+    )
+    error = {"code": "rate_limited", "message": "Too fast.", "details": {}}
+    page.route(
+        "**/api/v1/cart/items",
+        lambda route: route.fulfill(status=429, json={"error": error}),
+    )
+
+    item(page, thing).get_by_role("button", name="Add").click()
+    expect(item(page, thing)).to_contain_text("Too fast.")
+    page.unroute("**/api/v1/cart/items")
+    item(page, thing).get_by_role("button", name="Try again").click()
+
+    expect(quantity(line(page, thing))).to_have_value("1")
+    expect(item(page, thing)).not_to_contain_text("Too fast.")
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+
+
+def test_four_thousand_items_stay_fast(visits: Visits, shop: Shop) -> None:
+    """A full catalogue shows a part at once, the rest on the way down, and is searched
+    as one types."""
+    page = visits.page()
+    everything = [
+        {"id": f"N-{n}", "name": f"Number {n}", "price": n, "stock": n % 7}
+        for n in range(4_000)
+    ]
+    page.route_web_socket("**/ws", lambda socket: None)
+    page.route(
+        "**/api/v1/inventory?stale=true",
+        lambda route: route.fulfill(json={"revision": 1, "items": everything}),
+    )
+
+    page.goto("/")
+    expect(page.locator("#summary")).to_have_text("4,000 items")
+    assert page.locator(".item").count() < 200
+    page.get_by_role("searchbox").fill("number 3999")
+
+    expect(page.locator(".item")).to_have_count(1)
+    expect(page.locator("#summary")).to_have_text("1 of 4,000 items")
