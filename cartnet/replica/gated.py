@@ -253,6 +253,15 @@ class _Connection(ProtocolWrapper):
         self._network.connections.add(self)
         self._gate.enter(super().makeConnection, transport)
 
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        # What was made and lost during a pause is heard of when it has no socket.
+        if self in self._network.connections:
+            self._stream.setTcpNoDelay(enabled)
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        if self in self._network.connections:
+            self._stream.setTcpKeepAlive(enabled)
+
     @override
     def dataReceived(self, data: bytes) -> None:
         gate = self._gate

@@ -16,6 +16,7 @@ from twisted.internet.testing import (
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import override
 
 from cartnet.errors import Refused
 from cartnet.limits import FAULT_SECONDS_MAX
@@ -237,6 +238,28 @@ class ClockTests(GateTestCase):
         self.assertRaises(AlreadyCancelled, other.reset, 1)
 
 
+class Socket(StringTransport):
+    """Like Twisted's own, it is gone when its connection is."""
+
+    is_gone = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802 # Twisted's name
+        assert not self.is_gone, "there is no socket any more"
+
+    setTcpKeepAlive = setTcpNoDelay  # noqa: N815 # Twisted's name
+
+
+class Prompt(AccumulatingProtocol):
+    """It sets its socket's options, as whoever dials does."""
+
+    @override
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        stream = cast("Any", self.transport)
+        stream.setTcpNoDelay(True)
+        stream.setTcpKeepAlive(True)
+
+
 class DialledTests(GateTestCase):
     """Connections that a replica makes."""
 
@@ -244,7 +267,7 @@ class DialledTests(GateTestCase):
         super().setUp()
         self.reactor = MemoryReactorClock()
         self.network = GatedNetwork(SocketNetwork(self.reactor), self.gate)
-        self.protocol: Any = AccumulatingProtocol()
+        self.protocol: Any = Prompt()
         factory: Any = Factory.forProtocol(lambda: self.protocol)
         factory.protocolConnectionMade = None
         endpoint = self.network.client("127.0.0.1:5005")
@@ -252,8 +275,8 @@ class DialledTests(GateTestCase):
         dialled = self.reactor.tcpClients[0][2]
         self.outer: Any = dialled.buildProtocol(cast("Any", None))
 
-    def connect(self) -> StringTransport:
-        transport = StringTransport()
+    def connect(self) -> Socket:
+        transport = Socket()
         self.outer.makeConnection(transport)
         return transport
 
@@ -299,6 +322,20 @@ class DialledTests(GateTestCase):
 
         self.assertTrue(self.protocol.made)
         self.assertIs(self.successResultOf(self.connecting), self.protocol)
+
+    def test_connected_and_lost_while_paused(self) -> None:
+        """One that has ended by then is heard of, too, with its end."""
+        self.gate.inject("pause")
+        transport = self.connect()
+        transport.is_gone = True
+        self.outer.connectionLost(Failure(ConnectionResetError()))
+
+        self.gate.inject("resume")
+        self.clock.advance(0)
+
+        self.assertFalse(any("log_failure" in event for event in self.events))
+        self.assertTrue(self.protocol.made)
+        self.assertTrue(self.protocol.closed)
 
     def test_isolated(self) -> None:
         """Bytes are lost, both ways; the connection stays, and is cut when healed."""
