@@ -117,6 +117,15 @@ class OutagesTests(SynchronousTestCase):
         self.assertIn("without an outage", self.judge(20, 23))
         self.assertIn("had a leader", self.judge(20, 20.5, "unavailable"))
 
+    def test_unlucky_elections(self) -> None:
+        """What is done in the middle of an election may cost another one."""
+        self.at(10).begin("pause", "s1r0")
+        self.at(11).end("s1r0")
+        self.at(12.5).begin("kill", "s1r2").electing = False
+        self.at(16).end("s1r2")
+        (window,) = self.outages.unavailable("s1")
+        self.assertEqual(window, Window(10, 12.5 + ELECTION_SECONDS_MAX))
+
     def test_balancers(self) -> None:
         """What was asked of a balancer in trouble says nothing; a connection that is
         lost without that is a violation."""

@@ -120,15 +120,16 @@ class Outages:
 
     def unavailable(self, group: str) -> list[Window]:
         """When a group may have been without a leader: it had no majority, or was
-        electing after that or for another cause."""
-        away = self.without_majority(group)
-        away += [
-            Window(change.at, change.at)
-            for change in self._changes_of(group)
-            if change.electing
-        ]
-        electing = ELECTION_SECONDS_MAX
-        return merged(Window(begin, end + electing) for begin, end in away)
+        electing after that or for another cause. What is done in the middle of an
+        election may cost another one."""
+        windows = self.without_majority(group)
+        regained = {window.end for window in windows}
+        elected = 0.0
+        for change in self._changes_of(group):
+            if change.electing or change.at in regained or change.at < elected:
+                elected = change.at + ELECTION_SECONDS_MAX
+                windows.append(Window(change.at, elected))
+        return merged(windows)
 
     def last_changes(self, groups: Iterable[str], before: float) -> list[Change]:
         """The last thing that was done to each group before an instant."""
