@@ -3,6 +3,7 @@
 Read in this order::
 
     world.py      hosts whose whole outside comes from one seed
+    process.py    one life of a process: awake, asleep, gone
     clock.py      time that moves from event to event
     network.py    links, delays, cuts, and who listens
     endpoints.py  how a simulated host connects and listens

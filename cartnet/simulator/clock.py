@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.base import DelayedCall
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from cartnet.simulator.process import Process
 
 
 @implementer(IReactorTime)
@@ -114,11 +118,11 @@ def _cancelled(call: DelayedCall) -> None:
 
 @implementer(IReactorTime)
 class HostClock:
-    """One host's view of the simulated time: its calls die with it."""
+    """One process's view of the simulated time: its calls sleep and die with it."""
 
-    def __init__(self, clock: SimulatedClock) -> None:
+    def __init__(self, clock: SimulatedClock, process: Process) -> None:
         self._clock = clock
-        self._alive = True
+        self._process = process
 
     def seconds(self) -> float:
         return self._clock.seconds()
@@ -129,15 +133,10 @@ class HostClock:
         return self._clock.callLater(delay, self._run, callable, args, kw)
 
     def getDelayedCalls(self) -> tuple[DelayedCall, ...]:
-        calls = self._clock.getDelayedCalls() if self._alive else ()
+        calls = self._clock.getDelayedCalls() if self._process.alive else ()
         return tuple(call for call in calls if call.func == self._run)
-
-    def crash(self) -> None:
-        """Run none of the calls that were asked for: their process is gone."""
-        self._alive = False
 
     def _run(
         self, function: Callable[..., Any], args: Sequence[Any], kw: dict[str, Any]
     ) -> None:
-        if self._alive:
-            function(*args, **kw)
+        self._process.enter(partial(function, *args, **kw))

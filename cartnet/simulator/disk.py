@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +15,17 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from typing_extensions import override
 
+from cartnet.simulator.process import Process
+
 if TYPE_CHECKING:
     from cartnet.simulator.clock import SimulatedClock
 
 Job = Callable[[Any], Any]
+
+
+class Cut(BaseException):
+    """The process ends at this very statement: nobody hears what becomes of the job."""
+
 
 LEVEL_FULL: Final = 2
 """From this ``PRAGMA synchronous`` on a WAL is synced with each transaction."""
@@ -36,7 +44,12 @@ class SimulatedDisk:
 
     :ivar files: what is on it.
     :ivar before: called with each statement before it runs; what it raises, the
-        statement raises (a full disk, an error, a crash at that very point).
+        statement raises (a full disk, an error, :class:`Cut`).
+    :ivar cut: called where that was :class:`Cut`.
+    :ivar written: called when a job of a writer is over, and synced if it had to be,
+        before its process hears of it.
+    :ivar process: whose disk it is for now.
+    :ivar generation: counts how often its files were replaced by others, or damaged.
     """
 
     def __init__(self, clock: SimulatedClock, random: Random, speed: Speed) -> None:
@@ -45,6 +58,10 @@ class SimulatedDisk:
         self.speed = speed
         self.files: dict[Path, File] = {}
         self.before: Callable[[str], None] | None = None
+        self.cut: Callable[[], None] | None = None
+        self.written: Callable[[File], None] | None = None
+        self.process = Process()
+        self.generation = 0
         self._stalled_until = 0.0
         self._workers: dict[SimulatedWorker, None] = {}
 
@@ -72,8 +89,8 @@ class SimulatedDisk:
     def crash(self, *, power_lost: bool) -> None:
         """End every job and connection unheard; a power cut also takes, or spares, what
         was not synced."""
-        for worker in self._workers:
-            worker.crash()
+        self.process.end()
+        self.process = Process()
         self._workers.clear()
         for file in self.files.values():
             file.crash(lose_unsynced=power_lost and self.random.random() < 0.75)
@@ -86,11 +103,13 @@ class SimulatedDisk:
     def restore(self, copy: dict[Path, bytes]) -> None:
         """Put a copy in place of every file; call it between a crash and a start."""
         assert not self._workers
+        self.generation += 1
         self.files = {path: File(self, image) for path, image in copy.items()}
 
     def wipe(self) -> None:
         """Lose every file; call it between a crash and a start."""
         assert not self._workers
+        self.generation += 1
         self.files.clear()
 
 
@@ -185,14 +204,16 @@ class File:
         if lose_unsynced and self._synced_image is not None:
             image = self._synced_image
         self._synced_image = None
-        sqlite3.Connection.close(self.connection)
+        self._close()
         self._connect(image)
 
     def _connect(self, image: bytes | None) -> None:
         self.connection = sqlite3.connect(
             ":memory:", isolation_level=None, factory=Connection
         )
-        self.connection.file = self
+        self.connection.file = weakref.proxy(self)
+        # With the disk that it is on, at the latest.
+        self._close = weakref.finalize(self, sqlite3.Connection.close, self.connection)
         self.interrupted = False
         if image:
             self.connection.deserialize(image)
@@ -209,10 +230,10 @@ class SimulatedWorker:
         self._disk = disk
         self._file = file
         self._read_only = read_only
+        self._process = disk.process
         self._waiting: deque[tuple[Job, Deferred[Any]]] = deque()
         self._busy = self._started = False
         self._closing: Deferred[None] | None = None
-        self._alive = True
 
     def run(self, job: Job) -> Deferred[Any]:
         assert self._closing is None, "a closed worker runs nothing"
@@ -231,12 +252,8 @@ class SimulatedWorker:
         self._next()
         return self._closing
 
-    def crash(self) -> None:
-        self._alive = False
-        self._waiting.clear()
-
     def _next(self) -> None:
-        if self._busy or not self._alive:
+        if self._busy or not self._process.alive:
             return
         if self._waiting:
             self._busy = self._started = True
@@ -249,6 +266,10 @@ class SimulatedWorker:
     def _run(self, job: Job, done: Deferred[Any]) -> None:
         result, synced = self._file.run(job, read_only=self._read_only)
         self._started = False
+        if isinstance(result, Failure) and result.check(Cut):
+            assert self._disk.cut is not None
+            self._disk.cut()
+            return
         if synced:
             self._later(
                 self._disk.speed.sync,
@@ -262,6 +283,8 @@ class SimulatedWorker:
 
     def _finish(self, done: Deferred[Any], result: Any) -> None:
         self._busy = False
+        if self._disk.written is not None and not self._read_only:
+            self._disk.written(self._file)
         self._next()
         if not done.called:  # It may have been cancelled.
             done.callback(result)
@@ -274,8 +297,4 @@ class SimulatedWorker:
         seconds_min: float = 0.0,
     ) -> None:
         delay = seconds_min + mean * self._disk.random.expovariate(1)
-        self._disk.clock.callLater(delay, self._if_alive, function, args)
-
-    def _if_alive(self, function: Callable[..., None], args: tuple[Any, ...]) -> None:
-        if self._alive:
-            function(*args)
+        self._disk.clock.callLater(delay, self._process.enter, function, *args)

@@ -160,6 +160,9 @@ class Attempt:
         if self._over or not self._process.alive:
             near.vanish()
             return
+        if self._network.asleep(self._source):
+            self._network.processes[self._source].enter(self._establish, near)
+            return
         if near.disconnected:
             self._fail(error.ConnectionLost)
             return
@@ -175,6 +178,9 @@ class Attempt:
 
     def _fail(self, why: type[Exception]) -> None:
         if self._over:
+            return
+        if self._network.asleep(self._source):
+            self._network.processes[self._source].enter(self._fail, why)
             return
         self._over = True
         if self._patience.active():

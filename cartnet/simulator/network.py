@@ -15,6 +15,7 @@ from cartnet.topology.address import split
 if TYPE_CHECKING:
     from cartnet.simulator.clock import SimulatedClock
     from cartnet.simulator.endpoints import SimulatedPort
+    from cartnet.simulator.process import Process
     from cartnet.simulator.transport import Transport
 
 Cut = Literal["held", "lost"]
@@ -45,6 +46,8 @@ class SimulatedNetwork:
 
     :ivar trace: told of all that arrives: from, to, bytes.
     :ivar writes: how many there were; ``writes_lost`` of them never arrive.
+    :ivar processes: those of the hosts; one that sleeps is given nothing.
+    :ivar before_write: called, by host, before each of its writes; it may crash it.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class SimulatedNetwork:
         self.random = random
         self.trace = trace
         self.writes = self.writes_lost = 0
+        self.processes: dict[str, Process] = {}
+        self.before_write: dict[str, Callable[[], None]] = {}
         self._new_link = new_link
         self._links: dict[tuple[str, str], Link] = {}
         self._homes: dict[str, str] = {}
@@ -114,6 +119,14 @@ class SimulatedNetwork:
                 del self._ports[address]
         for end in self.ends(host):
             end.vanish()
+
+    def asleep(self, host: str) -> bool:
+        return host in self.processes and self.processes[host].asleep
+
+    def woke(self, host: str) -> None:
+        """Give a process that slept what has come meanwhile."""
+        for end in self.ends(host):
+            end.deliver()
 
     def listens(self, address: str) -> bool:
         return address in self._ports

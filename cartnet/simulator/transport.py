@@ -67,15 +67,17 @@ class Transport:
         self._network.add(self)
         self._protocol = protocol
         protocol.makeConnection(self)
-        self._deliver()
+        self.deliver()
 
     # --- Writing -------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         assert isinstance(data, bytes)
+        network = self._network
+        if (notice := network.before_write.get(self.local)) is not None:
+            notice()
         if self.disconnected or not data:
             return
-        network = self._network
         network.writes += 1
         if network.loses(self.local, self.remote):
             network.writes_lost += 1
@@ -114,7 +116,7 @@ class Transport:
 
     def resumeProducing(self) -> None:
         self._paused = False
-        self._network.clock.callLater(0, self._deliver)
+        self._network.clock.callLater(0, self.deliver)
 
     def stopProducing(self) -> None:
         self.loseConnection()
@@ -135,6 +137,13 @@ class Transport:
         """Break the connection from without, as a router on the way would."""
         for end in (self, self.other):
             self._network.clock.callLater(0, end._lose, ConnectionLost)
+
+    def break_off(self) -> None:
+        """Lose the connection at this end alone: the other hears of it as late as its
+        link lets it, after all that was under way."""
+        if not self.disconnected:
+            self._say(ConnectionLost)
+            self._lose(ConnectionLost)
 
     def vanish(self) -> None:
         """End without a word to the protocol, whose process is gone; reset the peer."""
@@ -182,9 +191,10 @@ class Transport:
 
     def _arrive(self) -> None:
         self._arrived += 1
-        self._deliver()
+        self.deliver()
 
-    def _deliver(self) -> None:
+    def deliver(self) -> None:
+        """Give the protocol what has arrived, if it reads."""
         while self._arrived and (self.disconnected or self._reads):
             self._arrived -= 1
             what = self._incoming.popleft()
@@ -195,7 +205,11 @@ class Transport:
 
     @property
     def _reads(self) -> bool:
-        return self._protocol is not None and not self._paused
+        return (
+            self._protocol is not None
+            and not self._paused
+            and not self._network.asleep(self.local)
+        )
 
     def _deliver_bytes(self, data: bytes) -> None:
         self.other._consumed(len(data))
@@ -240,6 +254,9 @@ class Transport:
     def _lose(self, why: type[Exception]) -> None:
         if self.disconnected:
             return
+        if self._network.asleep(self.local):
+            self._network.processes[self.local].enter(self._lose, why)
+            return
         producer = self._producer
         self._end()
         if producer is not None:
@@ -251,4 +268,4 @@ class Transport:
         self.disconnected = self.disconnecting = True
         self._producer = None
         self._network.remove(self)
-        self._deliver()
+        self.deliver()

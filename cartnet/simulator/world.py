@@ -71,6 +71,7 @@ class Host:
     """A machine that runs one process at a time.
 
     :ivar wall_offset: seconds by which its wall clock is wrong.
+    :ivar process: the one that runs on it now.
     """
 
     def __init__(self, world: World, name: str) -> None:
@@ -89,7 +90,7 @@ class Host:
         cut may also take from them what was not synced. :attr:`seams` is then a new
         process's.
         """
-        self._clock.crash()
+        self.process.end()
         self._network.crash()
         self._world.network.crash(self.name)
         self.disk.crash(power_lost=power_lost)
@@ -97,10 +98,23 @@ class Host:
         self.incarnation += 1
         self._begin()
 
+    def pause(self) -> None:
+        """Let the process hang, as SIGSTOP does: its sockets stay, all else waits."""
+        self._world.record("pause", self.name)
+        self.process.sleep()
+
+    def resume(self) -> None:
+        """Let it go on, with what has waited first."""
+        self._world.record("resume", self.name)
+        self.process.wake()
+        self._world.network.woke(self.name)
+
     def _begin(self) -> None:
         process = f"{self.name} {self.incarnation}"
-        self._clock = HostClock(self._world.clock)
+        self.process = self.disk.process
+        self._clock = HostClock(self._world.clock, self.process)
         self._network = HostNetwork(self._world.network, self.name)
+        self._world.network.processes[self.name] = self.process
         self.seams = Seams(
             clock=self._clock,
             wall=self._wall,

@@ -6,6 +6,7 @@ from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.simulator.clock import HostClock, SimulatedClock
+from cartnet.simulator.process import Process
 
 
 class SimulatedClockTests(SynchronousTestCase):
@@ -89,12 +90,13 @@ class SimulatedClockTests(SynchronousTestCase):
 
     def test_host_crash(self) -> None:
         """A crashed host's calls never run; others' do."""
-        host = HostClock(self.clock)
+        process = Process()
+        host = HostClock(self.clock, process)
         host.callLater(1, self.note, "host")
         self.clock.callLater(1, self.note, "world")
         self.assertEqual(len(host.getDelayedCalls()), 1)
 
-        host.crash()
+        process.end()
         self.clock.run_until(2)
 
         self.assertEqual(self.ran, [(1, "world")])
