@@ -1,23 +1,9 @@
-// Doing something to a replica: the menu of what can be done, and the question before.
+// What can be done to a replica: buttons, and a menu of them beside what was chosen.
 
-import { ApiError, api } from "../lib/api.js";
-import { openDialog } from "../lib/dialog.js";
-import { KeyedList, fill, h, setText } from "../lib/dom.js";
-import { toast } from "../lib/toast.js";
+import { KeyedList, h, setText } from "../lib/dom.js";
 import { picture, stateLook } from "./pictures.js";
-import { quorumBar } from "./quorum_bar.js";
-import { effect, offered, sentence } from "./quorum.js";
-
-const WORDS = {
-  kill: ["Kill", "cross"],
-  start: ["Start", "play"],
-  restart: ["Restart", "restart"],
-  pause: ["Pause", "pause"],
-  resume: ["Resume", "play"],
-  isolate: ["Isolate", "cut"],
-  heal: ["Heal", "link"],
-  transfer: ["Make leader", "crown"],
-};
+import { Question, WORDS } from "./question.js";
+import { offered } from "./quorum.js";
 
 /** What is offered where chaos is off, and where it is not. */
 export const NO_CHAOS = "Pausing and isolating are off here: [admin] chaos = no.";
@@ -46,7 +32,7 @@ export class CommandButtons {
         class: `button ${small ? "small" : ""} ${command === "kill" ? "kill" : ""}`,
         onclick: () => {
           onask();
-          ask(model, command, this.name);
+          new Question(model, command, this.name).open();
         },
       }, picture(WORDS[command][1]), label);
       return { element: button, update() {} };
@@ -115,103 +101,4 @@ export class CommandMenu {
     this.reason.hidden = this.model.report.chaos;
     this.more.href = `#replicas/${encodeURIComponent(replica.name)}`;
   }
-}
-
-/** Say what a command does, and do it where that is wanted. */
-export function ask(model, command, name) {
-  const [label] = WORDS[command];
-  const title = command === "transfer" ? `Make ${name} leader?` : `${label} ${name}?`;
-  const does = h("p", {});
-  const election = h("p", { class: "muted" });
-  const bar = h("div", { class: "effect-bar" });
-  const quorum = h("p", { class: "effect-text" });
-  const box = h("div", { class: "effect notice" }, h("div", {}, bar, quorum));
-  const back = command === "transfer" ? h("p", { class: "muted small" },
-    "With prefer = lexical the office goes back to the smallest address a few seconds",
-    " later.") : null;
-  const typed = h("input", {
-    class: "input mono", id: "typed-name", autocomplete: "off", spellcheck: "false",
-    autocapitalize: "none", "aria-describedby": "typed-error",
-  });
-  const typedError = h("p", { class: "field-error", id: "typed-error", role: "alert" });
-  const typing = h("div", { class: "field" },
-    h("label", { for: "typed-name" }, "Type ", h("strong", { class: "mono" }, name),
-      " to confirm"), typed, typedError);
-  const problem = h("div", { role: "alert" });
-  const yes = h("button", { type: "submit", class: "button" },
-    command === "transfer" ? label : `${label} ${name}`);
-  const no = h("button", {
-    type: "button", class: "button", onclick: () => dialog.close(),
-  }, "Cancel");
-  let loses = false;
-  let busy = false;
-  const show = () => {
-    const replica = model.replica(name);
-    const group = replica && model.group(replica.group);
-    if (!group || busy) return;
-    const will = effect(command, replica, group);
-    loses = will.loses;
-    setText(does, will.does);
-    setText(election, will.election);
-    election.hidden = !will.election;
-    setText(quorum, will.quorum);
-    fill(bar, quorumBar(group.members.length, will.after, group.majority));
-    const short = will.after < group.majority;
-    box.className = `effect notice ${short ? "bad" : "ok"}`;
-    typing.hidden = !loses;
-    yes.className = `button ${loses || command === "kill" ? "danger" : "primary"}`;
-  };
-  const submit = async (event) => {
-    event.preventDefault();
-    if (busy) return;
-    if (loses && typed.value.trim() !== name) {
-      typed.setAttribute("aria-invalid", "true");
-      setText(typedError, `Type ${name}: this takes the group's majority away.`);
-      typed.focus();
-      return;
-    }
-    busy = true;
-    yes.setAttribute("aria-busy", "true");
-    problem.replaceChildren();
-    try {
-      const answer = await send(model, command, name);
-      dialog.close();
-      toast(`${sentence(answer?.done ?? `${label}: done`)}.`);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      fill(problem, errorNotice(error));
-    } finally {
-      busy = false;
-      yes.removeAttribute("aria-busy");
-      show();
-    }
-  };
-  const form = h("form", { class: "stack", id: "ask-form", novalidate: true, onsubmit: submit },
-    does, box, election, back, typing, problem);
-  yes.setAttribute("form", "ask-form");
-  show();
-  const stop = model.subscribe(show);
-  const dialog = openDialog({
-    title, body: [form], actions: [no, yes], onclose: stop,
-  });
-  (loses ? typed : command === "kill" ? no : yes).focus();
-}
-
-function send(model, command, name) {
-  if (command === "transfer") {
-    const group = encodeURIComponent(model.replica(name).group);
-    return api("POST", `/cluster/groups/${group}/transfer`, { body: { to: name } });
-  }
-  return api("POST", `/cluster/replicas/${encodeURIComponent(name)}/${command}`);
-}
-
-/** An error as people can use it: what happened, whether it may have been done, its id. */
-export function errorNotice(error) {
-  return h("div", { class: "notice bad" }, picture("warning"),
-    h("div", { class: "wrap-anywhere" },
-      h("p", {}, sentence(error.message)),
-      error.unknown ? h("p", { class: "small muted" },
-        "It may have been done all the same: look at what is shown now.") : null,
-      error.requestId ? h("p", { class: "small faint" },
-        `Request ${error.requestId}`) : null));
 }

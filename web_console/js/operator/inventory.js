@@ -5,7 +5,7 @@ import { confirmDialog, openDialog } from "../lib/dialog.js";
 import { KeyedList, fill, h, setText } from "../lib/dom.js";
 import { plural } from "../lib/format.js";
 import { toast } from "../lib/toast.js";
-import { errorNotice } from "./commands.js";
+import { errorNotice } from "./error_notice.js";
 import { ItemField, readAll } from "./item_form.js";
 import { ItemRow } from "./item_row.js";
 import { picture } from "./pictures.js";
@@ -16,13 +16,14 @@ const SHOWN_STEP = 200;
 export class Inventory {
   title = "Inventory";
   #shown = SHOWN_STEP;
+  #inventory = null;
 
   constructor(model, socket) {
     this.model = model;
     this.socket = socket;
     this.search = h("input", {
       class: "input", type: "search", id: "item-search", autocomplete: "off",
-      placeholder: "name or id", oninput: () => this.draw(),
+      placeholder: "name or id", oninput: () => this.#drawItems(),
     });
     this.count = h("p", { class: "muted small" });
     this.notice = h("div", { class: "notice warn", role: "status", hidden: true });
@@ -40,7 +41,7 @@ export class Inventory {
     this.more = h("button", {
       type: "button", class: "button", onclick: () => {
         this.#shown += SHOWN_STEP;
-        this.draw();
+        this.#drawItems();
       },
     });
     this.none = h("div", { class: "empty" });
@@ -60,16 +61,28 @@ export class Inventory {
       h("div", { class: "row" }, this.more));
   }
 
+  /** Draw what has changed: reports come four times a second, the rest rarely. */
   draw() {
-    const { items, inventory, report } = this.model;
+    const { inventory, report } = this.model;
     const leader = report?.groups.find((g) => g.kind === "inventory")?.leader;
-    const stale = inventory.stale || (report && !leader);
+    const stale = Boolean(inventory.stale || (report && !leader));
+    if (inventory === this.#inventory && stale !== this.notice.hidden) return;
+    this.#inventory = inventory;
+    this.#drawStale(stale);
+    this.#drawItems();
+  }
+
+  #drawStale(stale) {
     this.notice.hidden = !stale;
     if (stale && !this.notice.firstChild) {
       this.notice.append(picture("warning"), h("div", {},
         h("p", { class: "title" }, "The inventory has no leader."),
         h("p", {}, "What you see may be old, and changes are refused until it has one.")));
     }
+  }
+
+  #drawItems() {
+    const { items } = this.model;
     const text = this.search.value.trim().toLowerCase();
     const fits = [...items.values()].filter(({ id, name }) => !text
       || id.toLowerCase().includes(text) || name.toLowerCase().includes(text));
@@ -101,7 +114,7 @@ export class Inventory {
       change: (id, by, key) => this.socket.call(
         "update_inventory", { item: id, quantity_change: by }, { key }),
       remove: (row) => this.#remove(row),
-      changed: () => this.draw(),
+      changed: () => this.#drawItems(),
     };
   }
 

@@ -3,7 +3,7 @@
 import { ApiError } from "../lib/api.js";
 import { fill, h, setText } from "../lib/dom.js";
 import { plural } from "../lib/format.js";
-import { errorNotice } from "./commands.js";
+import { errorNotice } from "./error_notice.js";
 import { picture } from "./pictures.js";
 
 const REFRESH_MS = 2000;

@@ -5,7 +5,6 @@ import { svg } from "../lib/dom.js";
 const PATHS = {
   arrow: "M5 12h14M13 6l6 6-6 6",
   back: "M19 12H5M11 6l-6 6 6 6",
-  chart: "M4 4v16h16M7.5 15.5l4-5 3 3 5-6.5",
   check: "M4.5 12.5 10 18 19.5 7",
   cross: "M6 6l12 12M18 6 6 18",
   crown: "M3.5 8l4.7 4L12 5l3.8 7 4.7-4-2 11h-13z",
@@ -18,10 +17,8 @@ const PATHS = {
   more: "M5 11.5v1M12 11.5v1M19 11.5v1",
   pause: "M8.5 5v14M15.5 5v14",
   play: "M7 4.5v15l12-7.5z",
-  pulse: "M2.5 12H7l2.5-7 5 14 2.5-7h4.5",
   question: "M8.5 9a3.5 3.5 0 1 1 5 3.2c-1 .5-1.5 1.3-1.5 2.3M12 18.2v.1",
   restart: "M19.5 12a7.5 7.5 0 1 1-2.2-5.3M19.5 3v4.5H15",
-  scale: "M12 4v16M7 20h10M4 7h16M4 7l-2.5 6.5h5zM20 7l-2.5 6.5h5z",
   shop: "M4 9.5 5.5 4h13L20 9.5M4 9.5V20h16V9.5M4 9.5h16M9.5 20v-5.5h5V20",
   warning: "M12 3.5 2.5 20h19L12 3.5ZM12 10v4.5M12 17.4v.1",
 };

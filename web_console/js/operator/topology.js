@@ -80,12 +80,12 @@ export class Topology {
     });
   }
 
-  #drawLinks(report, { boxes, wide }) {
+  #drawLinks(report, { boxes, linked }) {
     const of = (kind) => report.groups.filter((g) => g.kind === kind)
       .map((g) => boxes.get(g.name));
     const [balancer] = of("balancer");
     const [inventory] = of("inventory");
-    const paths = wide ? of("shard").flatMap((shard) => [
+    const paths = linked ? of("shard").flatMap((shard) => [
       curve(balancer, shard), curve(shard, inventory)]) : [];
     while (this.links.children.length > paths.length) this.links.lastChild.remove();
     paths.forEach((d, index) => {
