@@ -91,6 +91,7 @@ def test_the_keyboard_is_enough(visits: Visits, shop: Shop) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Search the items")
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("/")
     page.keyboard.type(mug)
     expect(page.locator(".item")).to_have_count(1)

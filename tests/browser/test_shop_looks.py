@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.scenes import MAIN, STATES
+from tests.browser.scenes import ITEM, MAIN, STATES
 from tests.browser.visits import Shop, Theme, Visits, violations
 
 LOOKS: tuple[tuple[Theme, int], ...] = (("light", 320), ("dark", 1280))
@@ -58,7 +58,7 @@ def test_the_first_load_is_small(visits: Visits, furnished: Shop) -> None:
     """Everything that the shop loads at first is at most 150 kB on the wire."""
     page = visits.page()
     page.goto("/")
-    page.locator(".item").first.wait_for()
+    page.locator(ITEM).first.wait_for()
 
     size = page.evaluate(
         "[...performance.getEntriesByType('resource'),"

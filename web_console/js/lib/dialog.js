@@ -24,7 +24,9 @@ export function openDialog({ title, body = [], actions = [], onclose = null }) {
   const before = document.activeElement;
   dialog.addEventListener("close", () => {
     dialog.remove();
-    if (before?.isConnected) before.focus({ preventScroll: true });
+    // It closed a moment ago: the person may have gone on to something else.
+    const idle = document.activeElement === document.body;
+    if (idle && before?.isConnected) before.focus({ preventScroll: true });
     onclose?.(dialog.returnValue);
   });
   document.body.append(dialog);

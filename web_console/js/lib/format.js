@@ -22,6 +22,11 @@ export function plural(count, one, many = `${one}s`) {
   return `${integer(count)} ${count === 1 ? one : many}`;
 }
 
+/** What somebody has named, so that marks of direction in it end with it. */
+export function isolated(text) {
+  return `\u2068${text}\u2069`;
+}
+
 /** The local date and time of an instant in seconds since 1970. */
 export function when(seconds) {
   return dateTime.format(new Date(seconds * 1000));

@@ -5,10 +5,14 @@ import { Store } from "../lib/store.js";
 
 const PATIENCE_MS = 4000;
 
-/** `items` by id; `loaded` once they have been heard of; `error` where they were not. */
+/**
+ * `items` by id; `loaded` once they have been heard of; `error` where they were not.
+ * `listing` grows whenever more than a stock has changed.
+ */
 export class Inventory extends Store {
   items = new Map();
   revision = null;
+  listing = 0;
   loaded = false;
   error = null;
 
@@ -42,12 +46,17 @@ export class Inventory extends Store {
     this.revision = revision;
     if (!news) return;
     for (const id of removed) this.items.delete(id);
+    if (removed.length > 0) this.listing += 1;
     this.#show(items, full);
   }
 
   #show(items, full) {
     if (full) this.items = new Map();
-    for (const item of items) this.items.set(item.id, item);
+    for (const item of items) {
+      const before = this.items.get(item.id);
+      if (before?.name !== item.name || before.price !== item.price) this.listing += 1;
+      this.items.set(item.id, item);
+    }
     this.loaded = true;
     this.error = null;
     this.changed();

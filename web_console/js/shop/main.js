@@ -2,7 +2,7 @@
 
 import { api, onOutcome } from "../lib/api.js";
 import { fill, h, icon, oncePerFrame, setAttribute, setText } from "../lib/dom.js";
-import { clock, money, plural } from "../lib/format.js";
+import { clock, isolated, money, plural } from "../lib/format.js";
 import { connectionPill } from "../lib/pill.js";
 import { Socket } from "../lib/socket.js";
 import { recall, remember } from "../lib/storage.js";
@@ -51,7 +51,7 @@ session.subscribe(() => {
   wanted = null;
   cart.add(item, quantity).then((worked) => {
     const name = inventory.items.get(item)?.name ?? item;
-    if (worked) toast(`${name} is in the cart.`);
+    if (worked) toast(`${isolated(name)} is in the cart.`);
   });
 });
 

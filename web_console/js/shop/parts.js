@@ -182,8 +182,8 @@ export function tile(id) {
     return svg("path", {
       d: SHAPES[part & 7],
       class: `tone-${(part >>> 3) % 4}`,
-      transform: `translate(${(cell % 2) * 20} ${cell > 1 ? 20 : 0})`,
+      transform: `translate(${(cell % 2) * 22} ${cell > 1 ? 22 : 0})`,
     });
   });
-  return svg("svg", { class: "tile", viewBox: "-8 -8 56 56", "aria-hidden": "true", focusable: "false" }, cells);
+  return svg("svg", { class: "tile", viewBox: "-8 -8 58 58", "aria-hidden": "true", focusable: "false" }, cells);
 }

@@ -2,7 +2,7 @@
 
 import { announce, announceError } from "../lib/announce.js";
 import { fill, h, icon, KeyedList, oncePerFrame, setAttribute, setText } from "../lib/dom.js";
-import { money, plural } from "../lib/format.js";
+import { isolated, money, plural } from "../lib/format.js";
 import { toast } from "../lib/toast.js";
 import { bones, empty, linkButton, problem, stepper } from "./parts.js";
 import { lineError } from "./view_items.js";
@@ -106,7 +106,7 @@ export function cartPanel(shop, section) {
     const at = items.indexOf(line.item);
     const inside = list.contains(document.activeElement);
     if (!(await cart.remove(line.item))) return;
-    toast(`${line.name ?? line.item} removed.`, ["Undo", () => cart.add(line.item, line.quantity)]);
+    toast(`${isolated(line.name ?? line.item)} removed.`, ["Undo", () => cart.add(line.item, line.quantity)]);
     if (!inside) return;
     requestAnimationFrame(() => {
       if (document.activeElement !== document.body) return;

@@ -20,6 +20,7 @@ export function itemsView(shop) {
   let selected = null;
   let pages = 1;
   let order = [];
+  let quantities = new Map();
 
   const search = h("input", {
     class: "input",
@@ -112,7 +113,7 @@ export function itemsView(shop) {
       focus: () => add.focus(),
       update(item) {
         const change = cart.change(id);
-        const held = cart.quantity(id);
+        const held = quantities.get(id) ?? 0;
         if (current !== item) {
           setText(name, item.name);
           setText(price, money(item.price));
@@ -160,15 +161,25 @@ export function itemsView(shop) {
     draw();
   }
 
+  let sorted = { key: "", ids: [] };
+
   function wanted() {
+    // Of many thousands, only what changes the list makes for a new search.
+    const stocks = inStock.checked || sort.value === "stock" ? inventory.revision : "";
+    const key = JSON.stringify([search.value, sort.value, inStock.checked, inventory.listing, stocks]);
+    if (key !== sorted.key) sorted = { key, ids: found().map((item) => item.id) };
+    return sorted.ids.map((id) => inventory.items.get(id));
+  }
+
+  function found() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const found = [];
+    const items = [];
     for (const item of inventory.items.values()) {
       if (inStock.checked && item.stock === 0) continue;
       const text = `${item.name} ${item.id}`.toLowerCase();
-      if (words.every((word) => text.includes(word))) found.push(item);
+      if (words.every((word) => text.includes(word))) items.push(item);
     }
-    return found.sort(SORTS[sort.value][1]);
+    return items.sort(SORTS[sort.value][1]);
   }
 
   // Nothing changes places under a pointer or the focus: what is new goes to the end, and
@@ -203,6 +214,7 @@ export function itemsView(shop) {
       return;
     }
     const items = arranged();
+    quantities = new Map(cart.shown().map((line) => [line.item, line.quantity]));
     const part = items.slice(0, pages * PAGE_ITEMS);
     rows.show(part);
     more.hidden = part.length === items.length;

@@ -3,7 +3,7 @@
 import { api } from "../lib/api.js";
 import { announce } from "../lib/announce.js";
 import { fill, h, icon } from "../lib/dom.js";
-import { integer, money, plural, when, whenUtc } from "../lib/format.js";
+import { integer, isolated, money, plural, when, whenUtc } from "../lib/format.js";
 import { toast } from "../lib/toast.js";
 import { bones, empty, heading, linkButton, problem } from "./parts.js";
 import { hashOf, route } from "./router.js";
@@ -108,7 +108,7 @@ export function ordersView(shop) {
 }
 
 function orderRow(order) {
-  const words = order.lines.map((line) => `${integer(line.quantity)} × ${line.name ?? line.item}`).join(", ");
+  const words = order.lines.map((line) => `${integer(line.quantity)} × ${isolated(line.name ?? line.item)}`).join(", ");
   return h(
     "li",
     { class: "card" },
