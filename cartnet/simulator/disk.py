@@ -143,15 +143,19 @@ class Connection(sqlite3.Connection):
     def notice(self, sql: str) -> None:
         self.file.notice(sql)
 
+    def plain_cursor(self) -> sqlite3.Cursor:
+        """One whose statements nobody is told of."""
+        return super().cursor(sqlite3.Cursor)
+
     def image(self) -> bytes:
         """All that is committed; an empty database has no pages to serialize."""
-        plain = super().cursor(sqlite3.Cursor)
+        plain = self.plain_cursor()
         pages = plain.execute("PRAGMA page_count").fetchone()[0]
         return self.serialize() if pages else b""
 
     def level(self) -> int:
         """The value of ``PRAGMA synchronous``."""
-        found = super().cursor(sqlite3.Cursor).execute("PRAGMA synchronous").fetchone()
+        found = self.plain_cursor().execute("PRAGMA synchronous").fetchone()
         level = found[0]
         assert isinstance(level, int)
         return level
@@ -183,6 +187,10 @@ class File:
         if synced:
             self._synced_image = None
         return result, synced
+
+    def plain_cursor(self) -> sqlite3.Cursor:
+        """For whoever looks on, unnoticed."""
+        return self.connection.plain_cursor()
 
     def notice(self, sql: str) -> None:
         if self._disk.before is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import sqlite3
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -212,6 +213,7 @@ class MemoryLog:
         self._index = 0
         self._machine = machine_for(memory.kind)
         connection = sqlite3.connect(":memory:", isolation_level=None)
+        weakref.finalize(self, connection.close)
         self.cursor: Any = connection.cursor()
         self._machine.create(self.cursor)
 

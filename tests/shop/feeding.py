@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ class Replica:
     def __init__(self, kind: Kind) -> None:
         self.machine = machine_for(kind)
         connection = sqlite3.connect(":memory:", isolation_level=None)
+        weakref.finalize(self, connection.close)
         self.cursor = connection.cursor()
         self.machine.create(self.cursor)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ class Shelves:
 
     def __init__(self, path: str = ":memory:") -> None:
         self.connection: Any = sqlite.connect(path, isolation_level=None)
+        weakref.finalize(self, self.connection.close)
         self.cursor = self.connection.cursor()
         self.keeper = DigestKeeper()
         self.open()
