@@ -249,6 +249,26 @@ class Channel(http.HTTPChannel):
         if not self._refused:
             super()._send100Continue()
 
+    # --- the other side's pace --------------------------------------------------------
+
+    @override
+    def pauseProducing(self) -> None:
+        """Much is unread: begin with no further request until it has been read.
+
+        Twisted reads no more, but would answer all requests that it has read: a few
+        KiB of those are many MiB of answers.
+        """
+        super().pauseProducing()
+        self.paused = True
+        self._networkProducer.pauseProducing()
+
+    @override
+    def resumeProducing(self) -> None:
+        self.paused = False
+        super().resumeProducing()
+        if self._buffer and not self._handlingRequest:
+            self.dataReceived(b"")
+
     # --- the end ---------------------------------------------------------------------
 
     def wind_up(self) -> None:

@@ -54,6 +54,14 @@ class SiteTestCase(SynchronousTestCase):
         wire.say(data)
         return wire.answer()
 
+    def login(self) -> Wire:
+        """A login that waits for its answer."""
+        self.shopping.api("POST", "/accounts", ANN)
+        self.shopping.calls.holds = "login"
+        wire = self.shopping.connect()
+        wire.send("POST", "/api/v1/session", ANN)
+        return wire
+
 
 class HeaderTests(SiteTestCase):
     """What every answer carries."""
@@ -239,6 +247,28 @@ class BoundTests(SiteTestCase):
 
         self.assertEqual([wire.answer().status for _ in range(3)], [200] * 3)
 
+    def test_unread_answers(self) -> None:
+        """Who does not read its answers has its next requests wait, all of them."""
+        request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+        wire = self.login()
+        wire.say(request * 2)
+        wire.transport.producer.pauseProducing()
+        wire.say(request * 2)
+        self.shopping.calls.release()
+        self.assertEqual(wire.answer().json["user"], "ann")
+        self.assertFalse(wire.has_answer)
+        self.assertEqual(wire.transport.producerState, "paused")
+
+        wire.transport.producer.resumeProducing()
+
+        self.assertEqual([wire.answer().status for _ in range(4)], [200] * 4)
+        self.assertEqual(wire.transport.producerState, "producing")
+        wire.transport.producer.pauseProducing()
+        wire.say(request)
+        self.assertFalse(wire.has_answer)
+        wire.transport.producer.resumeProducing()
+        self.assertEqual(wire.answer().status, 200)
+
     def test_http_1_0(self) -> None:
         """An HTTP/1.0 client needs no Host, and its connection ends with the answer."""
         wire = self.shopping.connect()
@@ -273,14 +303,6 @@ class BoundTests(SiteTestCase):
 
 class EndTests(SiteTestCase):
     """Clients that leave, and the end of the site."""
-
-    def login(self) -> Wire:
-        """A login that waits for its answer."""
-        self.shopping.api("POST", "/accounts", ANN)
-        self.shopping.calls.holds = "login"
-        wire = self.shopping.connect()
-        wire.send("POST", "/api/v1/session", ANN)
-        return wire
 
     def stop(self) -> Deferred[Any]:
         return Deferred.fromCoroutine(self.shopping.site.stop())
