@@ -69,6 +69,8 @@ def shopper(
         log_in(page, user)
         page.goto(path)
         page.locator(ready).first.wait_for()
+        if cart:
+            page.locator(".cart-line").first.wait_for(state="attached")
         if then is not None:
             then(page, shop)
 
@@ -91,7 +93,8 @@ def _refused(code: str, status: int, **details: Any) -> Scene:
 
 
 def _new_price(page: Page, shop: Shop) -> None:
-    shop.put("KETTLE", "Field kettle", 5675, 8)
+    price = shop.price("KETTLE")
+    shop.put("KETTLE", "Field kettle", price + 400, 8)
     page.locator(".line-note s").wait_for()
 
 
@@ -190,6 +193,12 @@ def _loading(page: Page, shop: Shop) -> None:
     expect(page.locator(".skeleton").first).to_have_css("opacity", "1")
 
 
+def _operator(page: Page, shop: Shop) -> None:
+    log_in(page, "operator", shop.cluster.operator_password())
+    page.goto("/#/cart")
+    expect(page.locator("#cart")).to_contain_text("No cart for the operator")
+
+
 SHORT: Final = {"shortages": [{"item": "MUG-350", "wanted": 9, "stock": 4}]}
 DEARER: Final = {
     "total": 14520,
@@ -221,6 +230,7 @@ STATES: Final[Mapping[str, Scene]] = {
     "shop, shortcuts": shopper("/", ITEM, CART, then=_shortcuts),
     "shop, session ended": shopper("/", ITEM, CART, then=_session_ended),
     "cart of a visitor": visitor("/#/cart", ".empty"),
+    "cart of the operator": _operator,
     "cart, empty": shopper("/#/cart", ".empty"),
     "cart, new price": shopper(
         "/#/cart", ".cart-line", {**CART, "KETTLE": 1}, then=_new_price
@@ -251,7 +261,7 @@ STATES: Final[Mapping[str, Scene]] = {
     "orders, broken": shopper("/#/orders", ".empty", then=_broken_orders),
     "order, older": shopper("/#/orders", ".order-row", orders=1, then=_newest_order),
     "order, unknown": shopper("/#/orders/nothing", ".empty"),
-    "register, wrong": lambda page, shop: _empty_form(page, shop),
+    "register, wrong": _empty_form,
     "account": shopper("/#/account", ".facts"),
     "nowhere": visitor("/#/nowhere", ".empty"),
 }

@@ -99,11 +99,14 @@ class Shop:
         return item
 
     def stock(self, item: str) -> int:
-        return next(
-            int(each["stock"])
-            for each in self.operator.call("get_inventory")["items"]
-            if each["id"] == item
-        )
+        return int(self._item(item)["stock"])
+
+    def price(self, item: str) -> int:
+        return int(self._item(item)["price"])
+
+    def _item(self, item: str) -> dict[str, Any]:
+        items = self.operator.call("get_inventory")["items"]
+        return next(each for each in items if each["id"] == item)
 
     def account(self, stem: str = "ann") -> str:
         """A new account; its password is :data:`PASSWORD`."""

@@ -34,7 +34,7 @@ export class Cart extends Store {
   error = null;
   version = -1;
   #changes = new Map();
-  #user = null;
+  #user = undefined; // whose cart is watched; null: nobody is logged in
   #owner = null; // whose lines are shown: an expired session's still are
   #stop = () => {};
   #seen = {};
@@ -266,29 +266,30 @@ export class Cart extends Store {
   #follow() {
     const user = this.session.user ?? null;
     if (user === this.#user) return;
+    // The socket speaks for the session at its handshake: the first one does already.
+    const reconnect = this.#user !== undefined;
     // An expired session's cart stays in sight until its user is back.
     const same = this.session.expired !== null || user === this.#owner;
     this.#stop();
     this.#stop = () => {};
     this.#user = user;
     if (!same) this.#clear();
-    if (user !== null) {
-      this.#owner = user;
-      this.#seen = recall(`seen.${user}`, {});
-      // The socket's session is that of the cookie at its handshake.
-      this.socket.reopen();
-      this.#stop = this.socket.watch(
-        "watch_cart",
-        () => ({}),
-        (event) => {
-          if (event.items) this.take(event);
-        },
-        (error) => this.#failed(error),
-      );
-    } else {
-      this.socket.reopen();
-    }
+    if (reconnect) this.socket.reopen();
+    if (user !== null) this.#watch(user);
     this.changed();
+  }
+
+  #watch(user) {
+    this.#owner = user;
+    this.#seen = recall(`seen.${user}`, {});
+    this.#stop = this.socket.watch(
+      "watch_cart",
+      () => ({}),
+      (event) => {
+        if (event.items) this.take(event);
+      },
+      (error) => this.#failed(error),
+    );
   }
 
   #clear() {

@@ -62,12 +62,13 @@ export class Session extends Store {
     remember("session", Date.now());
   }
 
-  /** Some call was answered `unauthenticated`. */
+  /** Some call was answered `unauthenticated`: whoever shows this asks to log in. */
   ended() {
-    if (!this.user) return;
-    this.expired = this.user;
-    this.user = null;
-    this.changed();
+    if (this.user) {
+      this.expired = this.user;
+      this.user = null;
+    }
+    if (this.expired !== null) this.changed();
   }
 
   #be({ user, shard = null }) {

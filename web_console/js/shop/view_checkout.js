@@ -83,6 +83,10 @@ export function checkoutView(shop) {
         "aria-disabled": busy || !ready ? "true" : null,
         onclick: () => {
           if (confirm.ariaDisabled === "true") return;
+          if (!session.user) {
+            session.ended();
+            return;
+          }
           cart.acceptAll();
           const lines = cart.shown().map(({ item, name, quantity, price }) => ({ item, name, quantity, price }));
           checkout.confirm(lines, total);
