@@ -9,7 +9,9 @@ Read in this order::
     sockets.py    all of them: who may come in, and how they end
     site.py       what its port serves: HTTP and WebSockets, and how that ends
     channel.py    one HTTP connection: requests, bounds, headers on every answer
+    answers.py    what every answer carries
     api.py        Klein's routes: the API's, the pages', the monitors'
+    monitors.py   whether it lives, is ready, and how it fares
     routes.py     the table of the API's routes
     openapi.py    what describes them to programs, out of that table
     requests.py   an HTTP request -> a call

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote
 
@@ -15,15 +14,14 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from cartnet.checkout.waiting import within
+from cartnet.console.answers import respond, respond_refused
 from cartnet.console.browser import cookie_name
-from cartnet.console.errors import Unfit, body_of, headers_of, status_of
-from cartnet.console.metrics import CONTENT_TYPE, Meters
+from cartnet.console.errors import Unfit
 from cartnet.console.openapi import document
-from cartnet.console.requests import bearer, header, read_call
+from cartnet.console.requests import Visitor, header, read_call
 from cartnet.console.routes import PREFIX, ROUTES, Session, Whoami
 from cartnet.errors import Refused
 from cartnet.limits import OLD_SESSION_SECONDS_MAX, SESSION_SECONDS_MAX
-from cartnet.topology.address import is_loopback
 from cartnet.wire.requests import Request
 from cartnet.wire.shown import shown
 
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
     from cartnet.console.channel import HttpRequest
+    from cartnet.console.monitors import Monitors
     from cartnet.console.pages import File, Pages
-    from cartnet.console.report import ClusterReport
     from cartnet.console.routes import Route
     from cartnet.replica.ports import Caller
 
@@ -51,49 +49,26 @@ class Calls(Protocol):
         """Fire with a call's ``ok``; fail with :class:`~cartnet.errors.Refused`."""
 
 
-class Reporter(Protocol):
-    """Who knows the cluster (:class:`cartnet.console.observer.Observer`)."""
-
-    def report(self) -> Awaitable[ClusterReport]: ...
-
-
-class Visitor:
-    """Who sent a request: a stranger, as far as the calls are concerned."""
-
-    trusted = False
-
-    def __init__(self, request: HttpRequest) -> None:
-        # A socket in the file system has no host; whoever can open it is on this one.
-        self.address: str = getattr(request.getClientAddress(), "host", "127.0.0.1")
-
-
 class Api:
     """Answers HTTP requests.
 
     :ivar resource: what Twisted's site renders.
-    :ivar stopping: the process ends: it is not ready any more.
     """
 
     def __init__(
         self,
         calls: Calls,
-        reporter: Reporter,
-        meters: Meters,
+        monitors: Monitors,
         pages: Pages,
         clock: IReactorTime,
         log: Logger,
-        metrics_token: str | None,
     ) -> None:
-        self.stopping = False
         self._in_hand: set[Deferred[bytes]] = set()
         self._idle: list[Deferred[None]] = []
         self._calls = calls
-        self._reporter = reporter
-        self._meters = meters
         self._pages = pages
         self._clock = clock
         self._log = log
-        self._metrics_token = metrics_token
         self._openapi = {
             secure: msgspec.json.encode(document(secure=secure))
             for secure in (False, True)
@@ -107,9 +82,9 @@ class Api:
             self._serve("GET", path, self._page)
         self._serve("GET", "/static/{version}/{path:name}", self._asset)
         self._serve("GET", "/favicon.ico", self._favicon)
-        self._serve("GET", "/healthz", self._healthz)
-        self._serve("GET", "/readyz", self._readyz)
-        self._serve("GET", "/metrics", self._metrics)
+        self._serve("GET", "/healthz", monitors.healthz)
+        self._serve("GET", "/readyz", monitors.readyz)
+        self._serve("GET", "/metrics", monitors.metrics)
         app.handle_errors(HTTPException)(self._no_route)
         self.resource: IResource = app.resource()
 
@@ -181,24 +156,7 @@ class Api:
                 f"{path} takes {allowed}, not {shown(request.method)}",
                 {"Allow": allowed},
             )
-        return self._refused(request, refused)
-
-    # --- Answers ---------------------------------------------------------------------
-
-    def _answer(
-        self,
-        request: HttpRequest,
-        body: bytes,
-        status: int = 200,
-        headers: Mapping[str, str] | None = None,
-    ) -> bytes:
-        request.setResponseCode(status)
-        if status not in (204, 304):
-            request.setHeader("Content-Type", "application/json")
-            request.setHeader("Content-Length", str(len(body)))
-        for name, value in (headers or {}).items():
-            request.setHeader(name, value)
-        return body
+        return respond_refused(request, refused)
 
     def _refuse(self, request: HttpRequest, failure: Failure) -> bytes:
         """Answer what went wrong; what is our own fault is for the log alone."""
@@ -218,15 +176,7 @@ class Api:
             self._log.error(
                 "request {id}: {message}", id=request.id, message=refused.message
             )
-        return self._refused(request, refused)
-
-    def _refused(self, request: HttpRequest, refused: Refused) -> bytes:
-        return self._answer(
-            request,
-            body_of(refused, request.id),
-            status_of(refused),
-            headers_of(refused),
-        )
+        return respond_refused(request, refused)
 
     # --- The API ---------------------------------------------------------------------
 
@@ -244,7 +194,7 @@ class Api:
             if special is not None:
                 return await special(request, asked)
             value = await self._calls.call(asked, Visitor(request))
-            return self._answer(request, msgspec.json.encode(value), route.status)
+            return respond(request, msgspec.json.encode(value), route.status)
 
         return answer
 
@@ -255,7 +205,7 @@ class Api:
             await self._end_session(request, asked.session)
         token = msgspec.json.decode(body, type=Session).session
         self._set_cookie(request, token, SESSION_SECONDS_MAX)
-        return self._answer(request, body)
+        return respond(request, body)
 
     async def _end_session(self, request: HttpRequest, session: str) -> None:
         """End the session that a login came with, if that can be had soon."""
@@ -279,7 +229,7 @@ class Api:
                 self._set_cookie(request, "", 0)
             raise
         self._set_cookie(request, "", 0)
-        return self._answer(request, b"", 204)
+        return respond(request, b"", 204)
 
     async def _whoami(self, request: HttpRequest, asked: Request) -> bytes:
         value: object = Whoami(user=None)
@@ -289,7 +239,7 @@ class Api:
             except Refused as refused:
                 if refused.code != "unauthenticated":
                     raise
-        return self._answer(request, msgspec.json.encode(value))
+        return respond(request, msgspec.json.encode(value))
 
     def _set_cookie(self, request: HttpRequest, token: str, seconds: int) -> None:
         secure = request.isSecure()
@@ -304,7 +254,7 @@ class Api:
         )
 
     async def _describe(self, request: HttpRequest, _: Mapping[str, str]) -> bytes:
-        return self._answer(request, self._openapi[request.isSecure()])
+        return respond(request, self._openapi[request.isSecure()])
 
     # --- Pages -----------------------------------------------------------------------
 
@@ -318,7 +268,7 @@ class Api:
     async def _favicon(self, request: HttpRequest, _: Mapping[str, str]) -> bytes:
         icon = self._pages.asset(self._pages.version, FAVICON)
         if icon is None:
-            return self._answer(request, b"", 204)
+            return respond(request, b"", 204)
         return self._file(request, icon)
 
     def _file(self, request: HttpRequest, file: File | None) -> bytes:
@@ -328,36 +278,7 @@ class Api:
             header(request, "Accept-Encoding") or "",
             header(request, "If-None-Match") or "",
         )
-        return self._answer(request, body, status, headers)
-
-    # --- Monitors --------------------------------------------------------------------
-
-    async def _healthz(self, request: HttpRequest, _: Mapping[str, str]) -> bytes:
-        return self._answer(request, msgspec.json.encode({"status": "ok"}))
-
-    async def _readyz(self, request: HttpRequest, _: Mapping[str, str]) -> bytes:
-        if self.stopping:
-            raise Refused("unavailable", "this console is stopping")
-        report = await self._reporter.report()
-        without = [group.name for group in report.groups if group.leader is None]
-        if without:
-            names = ", ".join(without)
-            raise Refused(
-                "unavailable", f"without a leader: {names}", {"groups": without}
-            )
-        return self._answer(request, msgspec.json.encode({"status": "ready"}))
-
-    async def _metrics(self, request: HttpRequest, _: Mapping[str, str]) -> bytes:
-        if not is_loopback(Visitor(request).address):
-            token, given = self._metrics_token, bearer(request) or ""
-            if token is None or not compare_digest(given.encode(), token.encode()):
-                raise Refused(
-                    "unauthenticated",
-                    "from elsewhere metrics need the configuration's metrics_token, as"
-                    " Authorization: Bearer",
-                )
-        body = self._meters.exposition(await self._reporter.report())
-        return self._answer(request, body, 200, {"Content-Type": CONTENT_TYPE})
+        return respond(request, body, status, headers)
 
 
 def _too_long() -> Refused:

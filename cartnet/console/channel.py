@@ -10,7 +10,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.web import http, server
 from typing_extensions import override
 
-from cartnet.console.errors import body_of, headers_of, status_of
+from cartnet.console.answers import SECURITY_HEADERS, headers_for, raw_refusal
+from cartnet.console.errors import body_of, status_of
 from cartnet.console.metrics import OTHER
 from cartnet.errors import Refused
 from cartnet.limits import (
@@ -28,33 +29,8 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.resource import IResource
 
-SECURITY_HEADERS: Final = {
-    "Server": "cartnet",
-    # API data above all; what may be kept says so itself.
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self';"
-    " style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self';"
-    " manifest-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none';"
-    " frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    # Not no-referrer: with it, browsers say `Origin: null` of our own pages' forms.
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
-}
-STRICT_TRANSPORT: Final = "max-age=31536000"
-
 _METHOD: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")
 _ABSOLUTE: Final = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
-
-
-def headers_for(request_id: str, *, secure: bool) -> dict[str, str]:
-    """The headers of every answer."""
-    headers = {**SECURITY_HEADERS, "X-Request-Id": request_id}
-    if secure:
-        headers["Strict-Transport-Security"] = STRICT_TRANSPORT
-    return headers
 
 
 class Requests(Protocol):
@@ -206,21 +182,8 @@ class Channel(http.HTTPChannel):
         if self._refused:
             return
         self._refused = True
-        request_id = self.site.new_id()
-        body = body_of(refused, request_id)
-        status = status_of(refused)
-        headers = {
-            **headers_for(request_id, secure=self.isSecure()),
-            **headers_of(refused),
-            "Date": http.datetimeToString().decode(),
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            "Connection": "close",
-        }
-        lines = [f"HTTP/1.1 {status} {http.RESPONSES[status].decode()}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        self.write("\r\n".join([*lines, "", ""]).encode() + body)
-        self.site.count(OTHER, OTHER, status, 0.0)
+        self.write(raw_refusal(refused, self.site.new_id(), secure=self.isSecure()))
+        self.site.count(OTHER, OTHER, status_of(refused), 0.0)
         # A close now, with data unread, would be a reset: it overtakes the answer.
         self.setTimeout(None)
         self._set_timer(HTTP_LINGER_SECONDS_MAX)

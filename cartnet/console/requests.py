@@ -30,6 +30,16 @@ _INTEGER: Final = re.compile(r"-?[0-9]{1,15}")
 _TOKEN: Final = re.compile(rf"[!-~]{{1,{SESSION_CHARACTERS_MAX}}}")
 
 
+class Visitor:
+    """Who sent a request: a stranger, as far as the calls are concerned."""
+
+    trusted = False
+
+    def __init__(self, request: HttpRequest) -> None:
+        # A socket in the file system has no host; whoever can open it is on this one.
+        self.address: str = getattr(request.getClientAddress(), "host", "127.0.0.1")
+
+
 def header(request: HttpRequest, name: str) -> str | None:
     """A header's value, of several the last; bytes beyond ASCII as in Latin-1."""
     value: bytes | None = request.getHeader(name.encode())

@@ -17,6 +17,7 @@ from typing_extensions import override
 from cartnet.checkout.waiting import within
 from cartnet.console.api import Api
 from cartnet.console.channel import Channel, HttpRequest
+from cartnet.console.monitors import Monitors
 from cartnet.console.pages import Pages
 from cartnet.errors import Refused
 from cartnet.limits import (
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.resource import IResource
 
-    from cartnet.console.api import Calls, Reporter
+    from cartnet.console.api import Calls
     from cartnet.console.metrics import Meters
+    from cartnet.console.monitors import Reporter
     from cartnet.seams import Seams
 
 REQUEST_ID_BYTES: Final = 8
@@ -150,15 +152,8 @@ class Site(WrappingFactory):
         :param metrics_token: opens ``/metrics`` to other machines.
         """
         self._clock = seams.clock
-        self._api = Api(
-            calls,
-            reporter,
-            meters,
-            Pages(folder),
-            seams.clock,
-            log,
-            metrics_token,
-        )
+        self._monitors = Monitors(reporter, meters, metrics_token)
+        self._api = Api(calls, self._monitors, Pages(folder), seams.clock, log)
         self._by_address: Counter[str] = Counter()
         self._all_gone: Deferred[None] | None = None
         root = _Root(sockets, self._api.resource)
@@ -191,7 +186,7 @@ class Site(WrappingFactory):
 
         The port is closed before. WebSockets say goodbye themselves.
         """
-        self._api.stopping = True
+        self._monitors.stopping = True
         for connection in self._http():
             connection.wrappedProtocol.wind_up()
         await self._wait(DRAIN_SECONDS_MAX, self._api.idle())
