@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
@@ -14,14 +13,15 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from typing_extensions import override
 from zope.interface import implementer
 
+from cartnet.console.answers import raw_refusal
 from cartnet.console.browser import session_in
-from cartnet.console.channel import headers_for
-from cartnet.console.errors import body_of
+from cartnet.console.errors import Unfit
 from cartnet.errors import Refused
 from cartnet.limits import (
     CLOSE_SECONDS_MAX,
     IDLE_SECONDS_MAX,
     REQUESTS_PER_WEBSOCKET_MAX,
+    UNFINISHED_LINE_SECONDS_MAX,
     WATCHES_PER_WEBSOCKET_MAX,
     WEBSOCKET_FRAME_BYTES_MAX,
     WEBSOCKET_PING_SECONDS,
@@ -69,6 +69,9 @@ class Socket(WebSocketServerProtocol):
         self._taking = False
         self._paused = False
         self._pinged = False
+        self._unanswered_ping: bytes | None = None
+        # When the message that is still to end began, or was read on.
+        self._begun_at: float | None = None
         self._heard_at = self._asked_at = sockets.clock.seconds()
         self._closing_since: float | None = None
 
@@ -161,20 +164,9 @@ class Socket(WebSocketServerProtocol):
     ) -> None:
         """Refuse what is no proper handshake (RFC 6455, 4.2.1)."""
         self._sockets.refused(self.address, reason)
-        body = body_of(Refused("bad_request", reason), "")
-        headers = {
-            **headers_for(
-                self._sockets.new_id(),
-                secure=ISSLTransport.providedBy(self.transport),
-            ),
-            **dict(responseHeaders or []),
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            "Connection": "close",
-        }
-        lines = [f"HTTP/1.1 {code} {HTTPStatus(code).phrase}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        self.sendData("\r\n".join([*lines, "", ""]).encode() + body)
+        refused = Unfit(code, reason, dict(responseHeaders or []))
+        secure = ISSLTransport.providedBy(self.transport)
+        self.sendData(raw_refusal(refused, self._sockets.new_id(), secure=secure))
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye; what was written before leaves first."""
@@ -224,6 +216,11 @@ class Socket(WebSocketServerProtocol):
         elif silent > WEBSOCKET_PING_SECONDS and not self._pinged:
             self._pinged = True
             self.sendPing()
+        elif self._begun_at is not None and (
+            now - self._begun_at > UNFINISHED_LINE_SECONDS_MAX and not self._holding
+        ):
+            self._sockets.refused(self.address, "its message does not end")
+            self.abort()
         elif now - self._asked_at > IDLE_SECONDS_MAX and not self._serving.busy:
             self.close(IDLE, "nothing was asked for a long time")
 
@@ -236,7 +233,21 @@ class Socket(WebSocketServerProtocol):
         super().dataReceived(data)
 
     @override
+    def onPing(self, payload: bytes) -> None:
+        if self._paused:
+            # One pong will do for all of them (RFC 6455, 5.5.3).
+            self._unanswered_ping = payload
+        else:
+            super().onPing(payload)
+
+    @override
+    def onMessageBegin(self, isBinary: bool) -> None:
+        super().onMessageBegin(isBinary)
+        self._begun_at = self._heard_at
+
+    @override
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        self._begun_at = None
         if not self.is_live:
             return
         if isBinary:
@@ -261,6 +272,8 @@ class Socket(WebSocketServerProtocol):
             if self._holding:
                 self._stream.pauseProducing()
             else:
+                if self._begun_at is not None:
+                    self._begun_at = self._sockets.clock.seconds()
                 self._stream.resumeProducing()
 
     # --- IPushProducer: the other side's pace -----------------------------------------
@@ -274,6 +287,9 @@ class Socket(WebSocketServerProtocol):
         self._paused = False
         self._sockets.unread_bytes -= self.unread_bytes
         self.unread_bytes = 0
+        ping, self._unanswered_ping = self._unanswered_ping, None
+        if ping is not None:
+            self.onPing(ping)
         self._serving.wake()
         self._take_held()
 

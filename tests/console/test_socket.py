@@ -14,6 +14,7 @@ from cartnet.limits import (
     IDLE_SECONDS_MAX,
     REQUESTS_PER_WEBSOCKET_MAX,
     SEND_BUFFER_BYTES_MAX,
+    UNFINISHED_LINE_SECONDS_MAX,
     WATCHES_PER_WEBSOCKET_MAX,
     WEBSOCKET_FRAME_BYTES_MAX,
     WEBSOCKET_PING_SECONDS,
@@ -514,6 +515,45 @@ class PaceTests(SocketTestCase):
 
         self.assertTrue(reads.is_gone)
         self.assertFalse(any(visitor.is_gone for visitor in visitors))
+
+    def test_pings_of_a_slow_reader(self) -> None:
+        """Who does not read its pongs gets but one for all that it pings meanwhile."""
+        visitor = self.visiting.visit()
+        visitor.stop_reading()
+        for number in range(3):
+            visitor.say(b"%d" % number, PING)
+        self.assertEqual(visitor.frames(), [])
+
+        visitor.read_on()
+
+        self.assertEqual(visitor.frames(), [(PONG, b"2")])
+
+    def test_unfinished_message(self) -> None:
+        """A message that does not end is not waited for, however steadily it comes."""
+        visitor, fit = self.visiting.visit(), self.visiting.visit()
+        for each in (visitor, fit):
+            each.say(b'{"id": 1,', fin=False)
+        fit.say(b' "call": "whoami"}', opcode=0)
+        for _ in range(round(UNFINISHED_LINE_SECONDS_MAX) + 1):
+            visitor.say(b"", opcode=0, fin=False)
+            self.visiting.pass_time(1)
+
+        self.assertTrue(visitor.transport.aborted)
+        self.assertFalse(fit.is_gone)
+        self.assertEqual(fit.codes(), [(1, "ok")])
+
+    def test_unfinished_and_unread(self) -> None:
+        """A message is not late for the time in which this side did not read it."""
+        visitor = self.visiting.visit()
+        visitor.stop_reading()
+        visitor.ask(1, "whoami")
+        visitor.say(b'{"id": 2,', fin=False)
+        self.visiting.pass_time(UNFINISHED_LINE_SECONDS_MAX + 1)
+        visitor.read_on()
+        self.visiting.pass_time(1)
+        visitor.say(b' "call": "whoami"}', opcode=0)
+
+        self.assertEqual(visitor.codes(), [(1, "ok"), (2, "ok")])
 
     def test_silence(self) -> None:
         """A silent one is asked for a sign of life, and is cut off without one."""
