@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from cartnet.client.group import GroupClient
     from cartnet.consensus.messages import Dispute, PeerMessage
+    from cartnet.consensus.raft import Raft
     from cartnet.replica.membership import Membership
     from cartnet.replica.ports import Caller, Calls, Log
     from cartnet.seams import Cursor, Seams
@@ -106,6 +107,11 @@ class Replica:
     def term(self) -> int:
         """For log lines: 0 until the file has been read."""
         return self._parts.driver.raft.term if self._parts is not None else 0
+
+    @property
+    def raft(self) -> Raft | None:
+        """For whoever looks on; None until the file has been read."""
+        return self._parts.driver.raft if self._parts is not None else None
 
     def claim(self) -> None:
         """Take the file and the port, at once.

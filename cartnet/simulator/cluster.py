@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from twisted.internet.defer import Deferred
@@ -10,7 +12,10 @@ from twisted.logger import LogEvent, Logger
 from twisted.python.failure import Failure
 
 from cartnet.client.group import GroupClient
+from cartnet.replica.scrubber import is_disk_trouble
 from cartnet.roles import Replicas, group_clients
+from cartnet.simulator.network import Link
+from cartnet.simulator.options import OPERATOR_PASSWORD
 from cartnet.simulator.world import World
 from cartnet.storage.snapshot import OWN_TABLES
 from cartnet.topology.configuration import parse
@@ -21,8 +26,6 @@ if TYPE_CHECKING:
     from cartnet.replica.replica import Replica
 
 T = TypeVar("T")
-
-OPERATOR_PASSWORD = "correct horse battery staple"
 
 SMALL = f"""
 [cluster]
@@ -52,18 +55,22 @@ class SimulatedLogs:
 
     :ivar lines: what was said, with its time.
     :ivar failures: the tracebacks among it.
+    :ivar trace: told each line as well, if anybody is.
     """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.lines: list[str] = []
         self.failures: list[Failure] = []
+        self.trace: Callable[[str], None] | None = None
 
     def replica_logger(self, name: str, term: Callable[[], int]) -> Logger:
         def observe(event: LogEvent) -> None:
             text = str(event["log_format"]).format(**event)
             line = f"{self._world.clock.seconds():.3f} {name} term={term()} {text}"
             self.lines.append(line)
+            if self.trace is not None:
+                self.trace(line)
             if event.get("log_failure") is not None:
                 self.failures.append(event["log_failure"])
 
@@ -74,14 +81,21 @@ class SimulatedCluster:
     """Every replica of a configuration.
 
     :ivar replicas: those that run, by name.
+    :ivar stepped: told, after each step of a replica, whose it was.
     """
 
-    def __init__(self, seed: int, configuration: str = SMALL) -> None:
-        self.world = World(seed)
+    def __init__(
+        self,
+        seed: int,
+        configuration: str = SMALL,
+        new_link: Callable[[], Link] = Link,
+    ) -> None:
+        self.world = World(seed, new_link)
         self.configuration = parse(configuration, "simulated")
         self.topology = self.configuration.topology
         self.logs = SimulatedLogs(self.world)
         self.replicas: dict[str, Replica] = {}
+        self.stepped: Callable[[Replica], None] | None = None
         self._plan = Plan(self.configuration, self.topology.names)
         for group in self.topology.groups:
             for member in group.members:
@@ -94,6 +108,9 @@ class SimulatedCluster:
             seams = self.world.hosts[name].seams
             replica = Replicas(self._plan, seams, cast("Logs", self.logs)).make(name)
             self.replicas[name] = replica
+            if self.stepped is not None:
+                process = self.world.hosts[name].process
+                process.stepped = partial(self.stepped, replica)
             replica.listen()
             replica.start().addErrback(replica.failed_by)
             replica.failed.addErrback(self._failed, replica)
@@ -102,6 +119,8 @@ class SimulatedCluster:
         """A replica has stopped by itself: with an unfit file it begins anew."""
         if replica.begins_anew:
             self.world.clock.callLater(0, self._begin_anew, replica)
+        elif is_disk_trouble(reason):
+            self.world.clock.callLater(0, self._end, replica)
         else:
             self.logs.failures.append(reason)
 
@@ -110,6 +129,11 @@ class SimulatedCluster:
             self.kill(replica.name)
             self.world.hosts[replica.name].disk.wipe()
             self.start(replica.name)
+
+    def _end(self, replica: Replica) -> None:
+        """Its process ends, until somebody has mended its disk and starts it."""
+        if self.replicas.get(replica.name) is replica:
+            self.kill(replica.name)
 
     def kill(self, *names: str, power_lost: bool = False) -> None:
         """End these processes, as SIGKILL or a power cut does."""
@@ -149,8 +173,12 @@ class SimulatedCluster:
 
     def client(self, group: str = "lb", name: str = "client") -> GroupClient:
         """A client of a group, on a host of its own."""
+        return self.clients(name)[group]
+
+    def clients(self, name: str = "client") -> dict[str, GroupClient]:
+        """Clients of all groups, on one host of their own."""
         seams = self.world.host(name).seams
-        return group_clients(self.configuration, seams, name)[group]
+        return group_clients(self.configuration, seams, name)
 
     def do(self, work: Awaitable[T]) -> T:
         """Run until ``work`` is done; return its result or raise its error."""
@@ -173,6 +201,11 @@ class SimulatedCluster:
         own = OWN_TABLES
         found = [table for (table,) in cursor.fetchall() if table not in own]
         return {table: _rows(cursor, table) for table in found}
+
+    def plain_cursor(self, name: str) -> sqlite3.Cursor:
+        """A replica's file, for whoever looks on."""
+        file = self.world.hosts[name].disk.files[self._plan.database(name)]
+        return file.plain_cursor()
 
     def cursor(self, name: str) -> Any:
         """A replica's file, as any other program sees and changes it."""

@@ -122,8 +122,31 @@ def _parser() -> argparse.ArgumentParser:
     tool = tools.add_parser(
         "simulate", help="a whole cluster in a simulated world, with faults"
     )
-    tool.add_argument("--seed", type=_count, default=1, metavar="N")
-    tool.add_argument("--minutes", type=float, default=1.0, metavar="M")
+    tool.add_argument(
+        "--seed",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="which history [default: 1]",
+    )
+    tool.add_argument(
+        "--minutes",
+        type=float,
+        default=1.0,
+        metavar="M",
+        help="virtual minutes of faults, before peace [default: 1]",
+    )
+    tool.add_argument("--seeds", metavar="A..B", help="all of these, one by one")
+    tool.add_argument(
+        "--jobs",
+        type=_count,
+        default=1,
+        metavar="J",
+        help="processes at work on --seeds [default: 1]",
+    )
+    tool.add_argument(
+        "--trace", action="store_true", help="a line for each event, as it happens"
+    )
     tool.set_defaults(run=_simulate)
     return parser
 

@@ -3,20 +3,134 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from hashlib import sha256
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Final, TextIO
 
-from cartnet.simulator.troubled import TroubledCluster
+from cartnet.simulator.findings import Tally
+from cartnet.simulator.options import draw
+from cartnet.simulator.run import Outcome, Run
+from cartnet.tools.failure import ToolError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+
+SEEDS_PER_PROCESS: Final = 50
+"""Then a fresh one takes over: memory is given back."""
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Run one seed; give the command's exit status."""
+    """Run the seeds that were asked for; give the command's exit status."""
+    seeds = _seeds(parsed)
+    if parsed.trace and len(seeds) > 1:
+        raise ToolError("--trace is for one seed: --seed N --trace")
+    if len(seeds) == 1:
+        return _one(seeds[0], parsed.minutes, trace=parsed.trace)
+    return _many(seeds, parsed.minutes, parsed.jobs)
+
+
+def _seeds(parsed: argparse.Namespace) -> Sequence[int]:
+    if parsed.seeds is None:
+        return [parsed.seed]
+    first, _, last = parsed.seeds.partition("..")
+    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise ToolError(f"--seeds {parsed.seeds}: expected two numbers, such as 1..100")
+    return range(int(first), int(last) + 1)
+
+
+def simulate(seed: int, minutes: float) -> Outcome:
+    """Run one seed."""
+    return Run(seed, draw(seed)).run(minutes)
+
+
+def _one(seed: int, minutes: float, *, trace: bool) -> int:
     write = sys.stdout.write
-    write(f"seed {parsed.seed}\n")
-    troubled = TroubledCluster(parsed.seed, faulty_seconds=60 * parsed.minutes)
-    troubled.run()
-    troubled.check()
-    write(f"digest {troubled.cluster.world.digest}\n")
-    return 0
+    write(f"seed {seed}\n")
+    options = draw(seed)
+    write("".join(f"  {line}\n" for line in options.lines()))
+    sys.stdout.flush()
+    outcome = Run(seed, options, _print if trace else None).run(minutes)
+    _summarize([outcome], minutes)
+    write(f"digest {outcome.digest}\n")
+    return outcome.status
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _many(seeds: Sequence[int], minutes: float, jobs: int) -> int:
+    sys.stdout.write(f"seeds {seeds[0]}..{seeds[-1]}\n")
+    sys.stdout.flush()
+    terminal = sys.stderr if sys.stderr.isatty() else None
+    outcomes = []
+    for outcome in _outcomes(seeds, minutes, jobs):
+        outcomes.append(outcome)
+        if terminal is not None:
+            _progress(terminal, outcomes, len(seeds))
+        if outcome.status:
+            _tell_failure(outcome, minutes)
+    if terminal is not None:
+        terminal.write("\r\x1b[K")
+    outcomes.sort(key=lambda outcome: outcome.seed)
+    _summarize(outcomes, minutes, told=True)
+    sys.stdout.write(f"digest {_digest_of_all(outcomes)}\n")
+    return max(outcome.status for outcome in outcomes)
+
+
+def _outcomes(seeds: Sequence[int], minutes: float, jobs: int) -> Iterator[Outcome]:
+    """The outcomes as they come."""
+    work = partial(simulate, minutes=minutes)
+    if jobs == 1:
+        yield from map(work, seeds)
+        return
+    with ProcessPoolExecutor(
+        jobs, get_context("spawn"), max_tasks_per_child=SEEDS_PER_PROCESS
+    ) as pool:
+        for future in as_completed([pool.submit(work, seed) for seed in seeds]):
+            yield future.result()
+
+
+def _digest_of_all(outcomes: Sequence[Outcome]) -> str:
+    return sha256("".join(each.digest for each in outcomes).encode()).hexdigest()
+
+
+def _progress(terminal: TextIO, outcomes: Sequence[Outcome], total: int) -> None:
+    failed = sum(outcome.status != 0 for outcome in outcomes)
+    terminal.write(f"\r\x1b[K{len(outcomes)} of {total} seeds, {failed} failed")
+    terminal.flush()
+
+
+def _tell_failure(outcome: Outcome, minutes: float) -> None:
+    sys.stdout.write(
+        f"seed {outcome.seed} failed ({outcome.status}): {outcome.told}\n"
+        f"replay it: cartnet simulate --seed {outcome.seed} --minutes {minutes:g}"
+        " --trace\n"
+    )
+    sys.stdout.flush()
+
+
+def _summarize(
+    outcomes: Sequence[Outcome], minutes: float, *, told: bool = False
+) -> None:
+    tally = Tally()
+    for outcome in outcomes:
+        tally.add(outcome.tally)
+        if outcome.status and not told:
+            _tell_failure(outcome, minutes)
+    failed = [outcome.seed for outcome in outcomes if outcome.status]
+    hours = sum(outcome.virtual_seconds for outcome in outcomes) / 3600
+    write = sys.stdout.write
+    seeds = "1 seed" if len(outcomes) == 1 else f"{len(outcomes)} seeds"
+    write(
+        f"{seeds}, {hours:.2f} virtual hours, {tally.checks.total()} checks;"
+        f" failed: {', '.join(map(str, failed)) or 'none'}\n"
+    )
+    for what in ("faults", "operations", "checks", "reached"):
+        write(f"{what}\n")
+        for name, count in sorted(getattr(tally, what).items()):
+            write(f"  {count:10} {name}\n")

@@ -12,7 +12,8 @@ from typing_extensions import override
 from cartnet.errors import Refused
 from cartnet.limits import FAULT_SECONDS_MAX
 from cartnet.replica.gate import Fault
-from cartnet.simulator.cluster import OPERATOR_PASSWORD, SimulatedCluster
+from cartnet.simulator.cluster import SimulatedCluster
+from cartnet.simulator.options import OPERATOR_PASSWORD
 from cartnet.simulator.troubled import TroubledCluster
 
 FAILOVER_SECONDS_MAX = 0.6 + 2 * 0.1 + 0.1 + 0.3

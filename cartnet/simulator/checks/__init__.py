@@ -1,0 +1,17 @@
+"""What must hold of a simulated cluster; checks are named after what they check.
+
+Names begin with the numbers of the guarantees (S) and invariants that they are of.
+Each stands outside the product and remembers the one true history.
+
+Read in this order::
+
+    consensus.py       R1 R2 R4 R8, S1: the replicas' Rafts, after each of their steps
+    files.py           R3 R5 R7: their files, after each transaction
+    truth.py           what was committed, and the digests seen at each index
+    linearizable.py    Wing and Gong's search, as Lowe made it fast
+    models.py          S5: carts, usernames and the inventory as histories show them
+    inventory_book.py  S7, I1, I2: the inventory's log, kept in books of our own
+    shard_book.py      S6, K, O: a shard's log, likewise
+    replaying.py       R10: full replays of the logs through the product's machines
+    verdict.py         all that is looked at once all is quiet
+"""

@@ -1,0 +1,149 @@
+"""The replicas' Rafts, after each of their steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cartnet.consensus.leader import Leader
+from cartnet.consensus.quorum import majority
+
+if TYPE_CHECKING:
+    from cartnet.consensus.raft import Raft
+    from cartnet.simulator.checks.files import Files
+    from cartnet.simulator.checks.truth import Truth
+    from cartnet.simulator.findings import Tally
+
+
+class Consensus:
+    """Looks at one group's Rafts.
+
+    :ivar admitted: whether a replica's file counted, when it was last seen to run.
+    """
+
+    def __init__(self, truth: Truth, files: Files, tally: Tally) -> None:
+        self.admitted: dict[str, bool] = {}
+        self._truth = truth
+        self._files = files
+        self._tally = tally
+        self._leaders: dict[int, str] = {}
+        self._seen: dict[str, _Seen] = {}
+
+    def stepped(self, name: str, raft: Raft) -> None:
+        """A replica has done something."""
+        seen = self._seen.get(name)
+        if seen is None or seen.raft is not raft:
+            seen = self._seen[name] = _Seen(raft)
+        self.admitted[name] = raft.admitted
+        leads = isinstance(raft.role, Leader)
+        if leads:
+            self._check_leader(name, raft, seen)
+        if raft.commit_index != seen.commit_index or raft.applied_index != seen.applied:
+            self._check_indexes(name, raft, seen)
+        seen.led_term = raft.term if leads else 0
+        seen.last_index = raft.log.last_index
+
+    def _check_indexes(self, name: str, raft: Raft, seen: _Seen) -> None:
+        self._tally.require(
+            "R8 commit and applied index never fall",
+            raft.commit_index >= seen.commit_index
+            and raft.applied_index >= seen.applied,
+            name,
+            ": commit ",
+            seen.commit_index,
+            " -> ",
+            raft.commit_index,
+            ", applied ",
+            seen.applied,
+            " -> ",
+            raft.applied_index,
+        )
+        self._tally.require(
+            "R8 applied <= commit <= last",
+            raft.applied_index <= raft.commit_index <= raft.log.last_index,
+            name,
+            ": applied ",
+            raft.applied_index,
+            ", commit ",
+            raft.commit_index,
+            ", last ",
+            raft.log.last_index,
+        )
+        first = max(seen.commit_index, raft.log.base_index) + 1
+        for index in range(first, raft.commit_index + 1):
+            entries = raft.log.slice(index, 1, 0)
+            if entries is None:
+                continue  # Older than its memory: others have shown it.
+            (entry,) = entries
+            command = bytes(entry.command)
+            if self._truth.commit(name, index, entry.term, command):
+                self._check_durable(name, index, entry.term)
+        seen.commit_index, seen.applied = raft.commit_index, raft.applied_index
+
+    def _check_durable(self, name: str, index: int, term: int) -> None:
+        """A majority's disks have what is committed, at the moment it first is (S1)."""
+        group = self._truth.group
+        having = [
+            member
+            for member in group.names
+            if self.admitted.get(member) and self._files.holds(member, index, term)
+        ]
+        self._tally.require(
+            "S1 R9 a majority that counts has synced what is committed",
+            len(having) >= majority(len(group.members)),
+            name,
+            " commits ",
+            index,
+            " of term ",
+            term,
+            ": synced by ",
+            having,
+        )
+
+    def _check_leader(self, name: str, raft: Raft, seen: _Seen) -> None:
+        leader = self._leaders.setdefault(raft.term, name)
+        self._tally.require(
+            "R1 S2 one leader a term",
+            leader == name,
+            leader,
+            " and ",
+            name,
+            " lead term ",
+            raft.term,
+        )
+        if seen.led_term == raft.term:
+            self._tally.require(
+                "R2 a leader never takes back",
+                raft.log.last_index >= seen.last_index,
+                name,
+                ": ",
+                seen.last_index,
+                " -> ",
+                raft.log.last_index,
+            )
+            return
+        self._tally.reached["elections won"] += 1
+        for index, (term, _) in self._truth.committed.items():
+            if index <= raft.log.base_index:
+                continue
+            self._tally.require(
+                "R4 a leader has all that is committed",
+                raft.log.term(index) == term,
+                name,
+                " leads ",
+                raft.term,
+                " without ",
+                index,
+                " of ",
+                term,
+            )
+
+
+class _Seen:
+    """What one incarnation's Raft was like after its last step."""
+
+    def __init__(self, raft: Raft) -> None:
+        self.raft = raft
+        self.commit_index = 0
+        self.applied = 0
+        self.last_index = raft.log.last_index
+        self.led_term = 0

@@ -1,0 +1,158 @@
+"""The replicas' files, after each transaction that is done and synced."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cartnet.simulator.checks.truth import Truth
+    from cartnet.simulator.disk import File
+    from cartnet.simulator.findings import Tally
+
+BIRTH = (0, 0)
+
+
+@dataclass
+class Durable:
+    """What one replica's disk holds for good.
+
+    :ivar generation: of the disk: after a wipe or an old copy all begins anew.
+    :ivar commit_index: as its file has it; what comes after may be replaced.
+    """
+
+    generation: int
+    term: int = 0
+    last_index: int = 0
+    commit_index: int = 0
+    file: File | None = None
+
+
+class Files:
+    """Looks at one group's files."""
+
+    def __init__(self, truth: Truth, tally: Tally) -> None:
+        self.durable: dict[str, Durable] = {}
+        self._truth = truth
+        self._tally = tally
+        self._votes: dict[tuple[str, int, int], str] = {}
+        self._entries: dict[tuple[int, int], tuple[int, tuple[int, int] | None]] = {}
+
+    def holds(self, name: str, index: int, term: int) -> bool:
+        """Whether the disk of ``name`` has the entry for good."""
+        durable = self.durable.get(name)
+        if durable is None or durable.file is None or index > durable.last_index:
+            return False
+        cursor = durable.file.plain_cursor()
+        row = cursor.execute("SELECT term FROM log WHERE idx = ?", (index,)).fetchone()
+        if row is None:
+            return bool(
+                cursor.execute("SELECT idx FROM log_base").fetchone()[0] >= index
+            )
+        return bool(row[0] == term)
+
+    def written(self, name: str, generation: int, file: File) -> None:
+        """A transaction of ``name`` is done; its process has not heard yet."""
+        cursor = file.plain_cursor()
+        try:
+            row = cursor.execute(
+                "SELECT term, vote, commit_index, applied_index,"
+                " (SELECT digest FROM digest),"
+                " (SELECT idx FROM log_base), (SELECT term FROM log_base),"
+                " (SELECT MAX(idx) FROM log) FROM hard_state"
+            ).fetchone()
+        except sqlite3.Error:
+            return  # The file is being made, or is damaged and about to be found so.
+        term, vote, commit, applied, digest, base_index, base_term, last = row
+        last = base_index if last is None else last
+        durable = self.durable.get(name)
+        if durable is None or durable.generation != generation:
+            durable = self.durable[name] = Durable(generation)
+        self._check_term(name, durable, term, vote)
+        self._tally.require(
+            "R8 applied <= commit <= last, in the file",
+            applied <= commit and applied <= last,
+            name,
+            ": applied ",
+            applied,
+            ", commit ",
+            commit,
+            ", last ",
+            last,
+        )
+        if digest is not None and applied:
+            self._truth.digest(name, applied, digest)
+        self._check_log(
+            name, cursor, max(durable.commit_index, base_index), base_index, base_term
+        )
+        durable.commit_index, durable.last_index = min(commit, last), last
+        durable.file = file
+
+    def _check_term(
+        self, name: str, durable: Durable, term: int, vote: str | None
+    ) -> None:
+        self._tally.require(
+            "R7 S2 a term never falls",
+            term >= durable.term,
+            name,
+            ": term ",
+            term,
+            " after ",
+            durable.term,
+        )
+        durable.term = term
+        if vote is not None:
+            first = self._votes.setdefault((name, durable.generation, term), vote)
+            self._tally.require(
+                "R7 S2 one vote a term",
+                first == vote,
+                name,
+                " votes for ",
+                vote,
+                " and ",
+                first,
+                " in term ",
+                term,
+            )
+
+    def _check_log(
+        self,
+        name: str,
+        cursor: sqlite3.Cursor,
+        settled: int,
+        base_index: int,
+        base_term: int,
+    ) -> None:
+        """Each entry against the one true entry of its index and term, and that one's
+        predecessor: by induction equal entries have equal logs before them (3.5)."""
+        rows = cursor.execute(
+            "SELECT idx, term, checksum FROM log WHERE idx >= ? ORDER BY idx",
+            (settled,),
+        )
+        before: tuple[int, int] | None = None
+        if settled == base_index and base_index:
+            before = base_index, base_term
+        for index, term, checksum in rows:
+            known_sum, known_before = self._entries.get((index, term), (checksum, None))
+            self._tally.require(
+                "R3 S3 equal index and term, equal entry and prefix",
+                known_sum == checksum
+                and (before is None or known_before is None or before == known_before),
+                name,
+                " at ",
+                index,
+                " in term ",
+                term,
+                ": behind ",
+                before,
+                ", elsewhere behind ",
+                known_before,
+                ", checksums ",
+                checksum,
+                " and ",
+                known_sum,
+            )
+            if before is not None or (index, term) not in self._entries:
+                self._entries[index, term] = checksum, before or known_before
+            before = index, term

@@ -1,0 +1,74 @@
+"""Full replays of a group's log, from its first entry, by the product's machine."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from cartnet.consensus.messages import is_admission
+from cartnet.shop.machine import machine_for
+from cartnet.storage import digest, journal
+from cartnet.storage.digest import DigestKeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cartnet.simulator.checks.truth import Truth
+    from cartnet.simulator.findings import Tally
+
+
+def commands(truth: Truth) -> Iterator[tuple[int, bytes]]:
+    """What the machine has seen, index after index, as far as nothing is missing."""
+    for index in range(1, len(truth.committed) + 1):
+        if index not in truth.committed:
+            return
+        _, command = truth.committed[index]
+        if command != journal.NULL_COMMAND and not is_admission(command):
+            yield index, command
+
+
+def replay(truth: Truth, tally: Tally) -> Any:
+    """Hold every digest that any replica has had against a replay's; give its tables.
+
+    Replicas that were brought up by snapshots, restarts or batches have the digests
+    that a replica has which applied every entry, one by one (R10).
+    """
+    machine = machine_for(truth.group.kind)
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    cursor = connection.cursor()
+    keeper = DigestKeeper()
+    cursor.execute("BEGIN")
+    keeper.begin(connection)
+    journal.create(cursor)
+    machine.create(cursor)
+    digest.open_tables(cursor)
+    applied = 0
+    for index, command in commands(truth):
+        _compare(truth, tally, applied, index, keeper.value(cursor))
+        machine.apply(cursor, index, msgspec.Raw(command))
+        applied = index
+    _compare(truth, tally, applied, len(truth.committed) + 1, keeper.value(cursor))
+    cursor.execute("COMMIT")
+    return cursor
+
+
+def _compare(
+    truth: Truth, tally: Tally, first: int, behind: int, expected: str
+) -> None:
+    """From ``first`` until before ``behind`` nothing has changed the tables."""
+    for index in range(max(first, 1), behind):
+        if index in truth.digests:
+            name, found = truth.digests[index]
+            tally.require(
+                "R5 R10 R13 digests are those of a full replay",
+                found == expected,
+                name,
+                " at ",
+                index,
+                ": ",
+                found,
+                ", replayed ",
+                expected,
+            )

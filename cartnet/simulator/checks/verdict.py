@@ -1,0 +1,347 @@
+"""Everything that is looked at: at each step, and once all is quiet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cartnet.simulator.checks import models
+from cartnet.simulator.checks.consensus import Consensus
+from cartnet.simulator.checks.files import Files
+from cartnet.simulator.checks.inventory_book import InventoryBook
+from cartnet.simulator.checks.linearizable import Timed
+from cartnet.simulator.checks.replaying import commands, replay
+from cartnet.simulator.checks.shard_book import ShardBook
+from cartnet.simulator.checks.truth import Truth
+
+if TYPE_CHECKING:
+    from cartnet.replica.replica import Replica
+    from cartnet.simulator.cluster import SimulatedCluster
+    from cartnet.simulator.customers.crowd import Crowd
+    from cartnet.simulator.customers.history import Operation
+    from cartnet.simulator.disk import File
+    from cartnet.simulator.findings import Tally
+    from cartnet.topology.groups import Group
+
+
+class Checks:
+    """The checkers of one cluster, each group's its own."""
+
+    def __init__(self, cluster: SimulatedCluster, tally: Tally) -> None:
+        self._cluster = cluster
+        self._tally = tally
+        self._truths = {g.name: Truth(g, tally) for g in cluster.topology.groups}
+        self._files = {
+            name: Files(truth, tally) for name, truth in self._truths.items()
+        }
+        self._consensus = {
+            name: Consensus(truth, self._files[name], tally)
+            for name, truth in self._truths.items()
+        }
+        cluster.stepped = self._stepped
+        for group in cluster.topology.groups:
+            for name in group.names:
+                self._watch_disk(group, name)
+
+    def _stepped(self, replica: Replica) -> None:
+        raft = replica.raft
+        if raft is not None and not replica.failed.called:
+            self._consensus[replica.group.name].stepped(replica.name, raft)
+
+    def _watch_disk(self, group: Group, name: str) -> None:
+        disk = self._cluster.world.hosts[name].disk
+
+        def written(file: File) -> None:
+            self._files[group.name].written(name, disk.generation, file)
+
+        disk.written = written
+
+    # --- Once all is quiet -----------------------------------------------------------
+
+    def unsettled(self) -> str | None:
+        """What is not as it will be for good; None once all is."""
+        for group in self._cluster.topology.groups:
+            states = {}
+            for name in group.names:
+                cursor = self._cluster.plain_cursor(name)
+                row = cursor.execute(
+                    "SELECT (SELECT applied_index FROM hard_state),"
+                    " (SELECT digest FROM digest)"
+                ).fetchone()
+                states[name] = row
+            if len(set(states.values())) > 1:
+                return f"{group.name} differs: {states}"
+            if group.kind == "shard":
+                sql = "SELECT COUNT(*) FROM orders WHERE placed_at IS NULL"
+                cursor = self._cluster.plain_cursor(group.names[0])
+                pending = cursor.execute(sql).fetchone()[0]
+                if pending:
+                    return f"{group.name} has {pending} pending orders"
+        return None
+
+    def check_all(self, crowd: Crowd) -> None:
+        """Look at everything: tables, logs, and what customers saw.
+
+        :raises Incorrect: a guarantee was broken.
+        """
+        tables = {}
+        for name, truth in self._truths.items():
+            replayed = replay(truth, self._tally)
+            tables[name] = replayed
+            self._check_tables(truth.group, replayed)
+        inventory = InventoryBook(self._tally)
+        for index, command in commands(self._truths["it"]):
+            inventory.apply(index, command)
+        self._check_inventory(inventory, tables["it"], crowd)
+        shards = {}
+        for group in self._cluster.topology.shards:
+            shards[group.name] = book = ShardBook()
+            for index, command in commands(self._truths[group.name]):
+                book.apply(index, command)
+            self._check_shard(book, tables[group.name], inventory)
+        self._check_homes(shards, tables["lb"])
+        unheard = self._check_operations(crowd, shards, inventory)
+        models.check(crowd.history, self._tally, unheard)
+
+    def _check_tables(self, group: Group, replayed: Any) -> None:
+        """The rows themselves: digests could be wrong in the same way everywhere."""
+        names = [
+            row[0]
+            for row in replayed.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+            )
+        ]
+        for member in group.names:
+            found = self._cluster.tables(member)
+            for table, rows in found.items():
+                sql = f"SELECT * FROM {table}"  # noqa: S608 (a name from the schema)
+                expected = sorted(replayed.execute(sql).fetchall(), key=repr)
+                self._tally.require(
+                    "S4 R5 rows are those of a full replay",
+                    table in names and rows == expected,
+                    member,
+                    ": ",
+                    table,
+                    " ",
+                    rows,
+                    " != ",
+                    expected,
+                )
+
+    def _check_inventory(self, book: InventoryBook, cursor: Any, crowd: Crowd) -> None:
+        rows = cursor.execute(
+            "SELECT item, price, stock FROM items WHERE removed = 0"
+        ).fetchall()
+        self._tally.require(
+            "S7 I1 the inventory is what its log says",
+            {item: (price, stock) for item, price, stock in rows} == book.table,
+            rows,
+            " != ",
+            book.table,
+        )
+        books = cursor.execute(
+            "SELECT item, initial_stock + operator_changes - stock, COALESCE((SELECT"
+            " SUM(quantity) FROM taking_lines t WHERE t.item = items.item), 0)"
+            " FROM items"
+        ).fetchall()
+        for item, gone, sold in books:
+            self._tally.require(
+                "S7 I2 initial + changes - stock = sold",
+                gone == sold == book.sold[item],
+                item,
+                ": ",
+                gone,
+                " gone, ",
+                sold,
+                " sold, by the log ",
+                book.sold,
+            )
+        for watcher in crowd.watchers:
+            for revision, table in watcher.states:
+                self._tally.require(
+                    "F3 a feed replayed is the table at its revision",
+                    table == book.at(revision),
+                    watcher.name,
+                    " at ",
+                    revision,
+                    ": ",
+                    table,
+                    ", not ",
+                    book.at(revision),
+                )
+        for operation in crowd.history.operations:
+            if operation.ending == "ok" and "revision" in operation.answer:
+                revision, items = (
+                    operation.answer["revision"],
+                    operation.answer["items"],
+                )
+                table = {each["id"]: (each["price"], each["stock"]) for each in items}
+                self._tally.require(
+                    "S5 a read's table is that of its revision",
+                    table == book.at(revision),
+                    operation,
+                    ": not ",
+                    book.at(revision),
+                )
+
+    def _check_shard(
+        self, book: ShardBook, cursor: Any, inventory: InventoryBook
+    ) -> None:
+        require = self._tally.require
+        found: dict[str, dict[str, int]] = {user: {} for user in book.carts}
+        for user, item, quantity in cursor.execute(
+            "SELECT username, item, quantity FROM cart_lines ORDER BY added_index"
+        ):
+            found.setdefault(user, {})[item] = quantity
+        expected = {user: cart.lines for user, cart in book.carts.items()}
+        require(
+            "K1 K2 K5 carts are what their logs say",
+            found == expected,
+            found,
+            " != ",
+            expected,
+        )
+        rows = cursor.execute(
+            "SELECT order_id, username, total, log_index FROM orders ORDER BY log_index"
+        ).fetchall()
+        require(
+            "O1 O5 orders are what their logs say, in the order begun",
+            [(row[0], row[1], row[2]) for row in rows]
+            == [
+                (number, order.user, order.total)
+                for number, order in book.orders.items()
+            ],
+            rows,
+            " != ",
+            book.orders,
+        )
+        for number, order in book.orders.items():
+            group_id, _, digits = number.rpartition("-")
+            taking = inventory.takings.get((group_id, int(digits)))
+            require(
+                "S8 O4 what is placed was taken, all its lines",
+                order.total is None or taking == (order.total, order.priced),
+                "order ",
+                number,
+                ": ",
+                order,
+                ", taken ",
+                taking,
+            )
+            require(
+                "O2 a total is the sum of its lines",
+                order.total is None
+                or order.total == sum(n * price for _, n, price in order.priced),
+                "order ",
+                number,
+                ": ",
+                order,
+            )
+        for (group_id, index), taking in inventory.takings.items():
+            if group_id == book.group_id:
+                require(
+                    "S8 O4 what was taken is placed",
+                    f"{group_id}-{index}" in book.orders,
+                    taking,
+                    " for ",
+                    group_id,
+                    "-",
+                    index,
+                    ", which is no order",
+                )
+
+    def _check_homes(self, shards: dict[str, ShardBook], cursor: Any) -> None:
+        homes = dict(cursor.execute("SELECT username, shard FROM homes").fetchall())
+        lives: dict[str, str] = {}
+        for name, book in shards.items():
+            for user in book.accounts:
+                self._tally.require(
+                    "S9 D1 D3 a username lives where its home is, and nowhere else",
+                    user not in lives and homes.get(user) == name,
+                    user,
+                    " on ",
+                    name,
+                    " and ",
+                    lives.get(user),
+                    "; home ",
+                    homes,
+                )
+                lives[user] = name
+
+    def _check_operations(
+        self, crowd: Crowd, shards: dict[str, ShardBook], inventory: InventoryBook
+    ) -> list[Timed]:
+        """Each operation against the logs; orders that nobody has heard of."""
+        used = {key for book in shards.values() for key in book.keys}
+        used |= {("operator", key) for key in inventory.keys}
+        orders = {
+            number: o for book in shards.values() for number, o in book.orders.items()
+        }
+        heard = set()
+        for operation in crowd.history.operations:
+            if operation.again or operation.key is None:
+                continue
+            if operation.call == "create_account":
+                continue
+            key = operation.user, operation.key
+            if operation.ending == "nothing":
+                self._tally.require(
+                    "S10 what was refused for now was not done",
+                    key not in used,
+                    operation,
+                )
+            elif operation.ending == "ok":
+                self._tally.require(
+                    "S1 S6 R6 K3 what was acknowledged is in the log",
+                    key in used,
+                    operation,
+                )
+            if operation.call == "checkout" and operation.ending == "ok":
+                self._check_order(operation, orders)
+                heard.add(operation.answer["id"])
+        return self._unheard(crowd, orders, heard)
+
+    def _check_order(self, operation: Operation, orders: dict[str, Any]) -> None:
+        answer = operation.answer
+        order = orders.get(answer["id"])
+        lines = [(e["item"], e["quantity"], e["price"]) for e in answer["lines"]]
+        self._tally.require(
+            "O1 O2 an acknowledged order exists, as it was told",
+            order is not None
+            and (order.user, order.key) == (operation.user, operation.key)
+            and (order.total, order.priced) == (answer["total"], lines),
+            operation,
+            ", but ",
+            order,
+        )
+
+    def _unheard(
+        self, crowd: Crowd, orders: dict[str, Any], heard: set[str]
+    ) -> list[Timed]:
+        unknown = {
+            (each.user, each.key): each
+            for each in crowd.history.operations
+            if each.call == "checkout" and each.ending == "unknown"
+        }
+        steps = []
+        for number, order in orders.items():
+            if number in heard or order.total is None:
+                continue
+            operation = unknown.get((order.user, order.key))
+            self._tally.require(
+                "O1 S10 an order was asked for, and not said to be refused",
+                operation is not None,
+                "order ",
+                number,
+                ": ",
+                order,
+            )
+            assert operation is not None
+            lines = [
+                {"item": item, "quantity": count, "price": price}
+                for item, count, price in order.priced
+            ]
+            step = models.sells({"lines": lines})
+            steps.append(
+                Timed(step, operation.invoked, None, f"unheard order {number}")
+            )
+        return steps

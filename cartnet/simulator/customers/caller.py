@@ -1,0 +1,123 @@
+"""One who calls: again where that is safe, until an outcome is known, or no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from cartnet.errors import OUTCOME_UNKNOWN, Refused
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from cartnet.client.group import GroupClient
+    from cartnet.seams import Seams
+    from cartnet.simulator.customers.history import History, Operation
+    from cartnet.simulator.findings import Tally
+
+NOT_NOW: Final = frozenset({"unavailable", "overloaded", "not_leader", "rate_limited"})
+"""Not done by this sending; the next may do it."""
+
+SENDINGS_MAX: Final = 400
+"""So many at most while an outcome is insisted on; that is minutes."""
+
+
+class Caller:
+    """A customer's connection to the shop.
+
+    :ivar session: of the last login.
+    :ivar patience: how likely it goes on after a sending that came to nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        client: GroupClient,
+        seams: Seams,
+        random: Random,
+        history: History,
+        tally: Tally,
+    ) -> None:
+        self.name = name
+        self.session: str | None = None
+        self.patience = 0.9
+        self.random = random
+        self.history = history
+        self.tally = tally
+        self._client = client
+        self._clock = seams.clock
+        self._keys = 0
+
+    def key(self) -> str:
+        """A key that nobody has used."""
+        self._keys += 1
+        return f"{self.name}-{self._keys}"
+
+    async def do(
+        self,
+        user: str,
+        call: str,
+        args: dict[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        anonymous: bool = False,
+        insist: bool = False,
+        client: GroupClient | None = None,
+    ) -> Operation:
+        """Have the shop do something, and write down what came of it."""
+        operation = self.history.begin(user, call, args or {}, key)
+        await self.repeat(operation, anonymous, insist, client)
+        self.tally.operations[operation.ending] += 1
+        return operation
+
+    async def repeat(
+        self,
+        operation: Operation,
+        anonymous: bool = False,
+        insist: bool = False,
+        client: GroupClient | None = None,
+    ) -> None:
+        """Send an operation until its outcome is known, or patience is over."""
+        session = None if anonymous else self.session
+        may_be_done = operation.refused is not None and operation.ending == "unknown"
+        for _ in range(SENDINGS_MAX):
+            try:
+                raw = await (client or self._client).call(
+                    operation.call,
+                    operation.args,
+                    session=session,
+                    key=operation.key,
+                    resend=True,
+                )
+            except Refused as refused:
+                operation.refused = refused
+                if refused.code in OUTCOME_UNKNOWN:
+                    may_be_done = True
+                elif refused.code not in NOT_NOW:
+                    self.history.end(operation, "refused")
+                    return
+                if not insist and self.random.random() > self.patience:
+                    break
+                await self.pause(0.05 + self.random.random() / 4)
+            else:
+                operation.answer = msgspec.json.decode(raw)
+                self.history.end(operation, "ok")
+                return
+        self.history.end(operation, "unknown" if may_be_done else "nothing")
+
+    def send_also(self, operation: Operation) -> None:
+        """Send it once more at the same time, and do not listen."""
+        sending = self._client.call(
+            operation.call,
+            operation.args,
+            session=self.session,
+            key=operation.key,
+            resend=True,
+        )
+        Deferred.fromCoroutine(sending).addErrback(lambda f: f.trap(Refused))
+
+    def pause(self, seconds: float) -> Deferred[None]:
+        return deferLater(self._clock, seconds, lambda: None)

@@ -1,0 +1,179 @@
+"""A shopper's device: an account, a login, then one operation after another."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import TYPE_CHECKING, Any, Final
+
+from cartnet.simulator.customers.caller import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from random import Random
+
+    from cartnet.client.group import GroupClient
+    from cartnet.seams import Seams
+    from cartnet.simulator.customers.history import History, Operation
+    from cartnet.simulator.findings import Tally
+
+ITEMS: Final = ("A", "B", "C", "D")
+"""What shoppers ask for; D is there at times."""
+
+
+class Device(Caller):
+    """One of the devices that share a user's account, cart and orders.
+
+    :ivar stopping: it is to do no more after the operation in hand.
+    """
+
+    def __init__(
+        self,
+        user: str,
+        number: int,
+        devices: int,
+        clients: Mapping[str, GroupClient],
+        seams: Seams,
+        random: Random,
+        history: History,
+        tally: Tally,
+        think_seconds: float,
+    ) -> None:
+        super().__init__(
+            f"{user}.{number}", clients["lb"], seams, random, history, tally
+        )
+        self.user = user
+        self.stopping = False
+        self._clients = clients
+        self._passwords = [f"password of {user}.{each}" for each in range(devices)]
+        self._number = number
+        self._think_seconds = think_seconds
+
+    async def live(self) -> None:
+        """Sign up and in, then shop until told to stop."""
+        await self.sign_in()
+        while not self.stopping:
+            await self.pause(self.random.expovariate(1 / self._think_seconds))
+            await self._something()
+
+    async def sign_in(self) -> None:
+        """Devices of one user meet here: each wants the name, with its own password."""
+        own = self._passwords[self._number]
+        args = {"username": self.user, "password": own}
+        await self.do(
+            self.user,
+            "create_account",
+            args,
+            key=self.key(),
+            anonymous=True,
+            insist=True,
+        )
+        passwords = cycle((own, *self._passwords))
+        while not await self.log_in(next(passwords)):
+            pass
+
+    async def log_in(self, password: str) -> bool:
+        """Say whether that is the account's password."""
+        args = {"username": self.user, "password": password}
+        operation = await self.do(self.user, "login", args, anonymous=True, insist=True)
+        if operation.ending == "ok":
+            self.session = operation.answer["session"]
+        return operation.ending == "ok"
+
+    @property
+    def shard(self) -> str:
+        """Where the user lives, by the session."""
+        assert self.session is not None
+        return self.session.partition(".")[0]
+
+    # --- One operation ---------------------------------------------------------------
+
+    async def _something(self) -> None:
+        item = self.random.choice(ITEMS)
+        match self.random.randrange(20):
+            case 0 | 1 | 2 | 3 | 4:
+                quantity = self.random.randrange(1, 6)
+                await self._write("add_to_cart", {"item": item, "quantity": quantity})
+            case 5 | 6:
+                quantity = self.random.randrange(0, 5)
+                await self._write("set_quantity", {"item": item, "quantity": quantity})
+            case 7:
+                await self._write("remove_from_cart", {"item": item})
+            case 8 | 9 | 10:
+                await self._read("get_cart", {})
+            case 11 | 12 | 13:
+                await self._check_out()
+            case 14:
+                await self._read("list_orders", {"limit": 1000})
+            case 15 | 16 | 17:
+                await self.do("", "get_inventory", anonymous=True)
+            case 18:
+                wrong = self.random.choice(self._passwords)
+                await self.log_in(wrong)
+            case _:
+                await self._race_for_a_name()
+
+    async def _write(self, call: str, args: dict[str, Any]) -> Operation:
+        direct = self.random.random() < 0.2 and args.get("item") != "D"
+        return await self._once(call, args, self._clients[self.shard], direct)
+
+    async def _read(self, call: str, args: dict[str, Any]) -> None:
+        client = self._clients[self.shard] if self.random.random() < 0.3 else None
+        operation = await self.do(self.user, call, args, client=client)
+        self._still_known(operation)
+
+    async def _check_out(self) -> None:
+        args: dict[str, Any] = {}
+        if self.random.random() < 0.3:
+            seen = await self.do(self.user, "get_cart")
+            if seen.ending == "ok":
+                args["expected_total"] = seen.answer["total"]
+        operation = await self._once("checkout", args, self._clients["lb"], False)
+        if operation.ending == "ok" and self.random.random() < 0.3:
+            again = self.history.begin(self.user, "checkout", args, operation.key)
+            again.again = True
+            await self.repeat(again)
+            if again.ending != "nothing" and again.ending != "unknown":
+                self.tally.require(
+                    "S6 a repeated checkout answers with its order",
+                    again.answer == operation.answer,
+                    operation,
+                    " but then ",
+                    again,
+                )
+
+    async def _once(
+        self, call: str, args: dict[str, Any], client: GroupClient, direct: bool
+    ) -> Operation:
+        operation = self.history.begin(self.user, call, args, self.key())
+        if self.random.random() < 0.15:
+            self.send_also(operation)
+        await self.repeat(operation, client=client if direct else None)
+        self.tally.operations[operation.ending] += 1
+        self._still_known(operation)
+        return operation
+
+    def _still_known(self, operation: Operation) -> None:
+        """Nobody has logged out, and no session is old enough to end."""
+        refused = operation.refused if operation.ending == "refused" else None
+        self.tally.require(
+            "S1 a session that was given is known",
+            refused is None or refused.code != "unauthenticated",
+            operation,
+        )
+
+    async def _race_for_a_name(self) -> None:
+        name = f"name{self.random.randrange(12)}"
+        args = {"username": name, "password": f"password of {self.name}"}
+        call = self.random.choice(("create_account", "login"))
+        key = self.key() if call == "create_account" else None
+        await self.do(name, call, args, key=key, anonymous=True)
+
+    async def settle(self) -> None:
+        """Find out what has become of what was given up."""
+        for operation in list(self.history.operations):
+            mine = operation.key is not None and operation.key.startswith(
+                f"{self.name}-"
+            )
+            if mine and operation.ending == "unknown":
+                anonymous = operation.call == "create_account"
+                await self.repeat(operation, anonymous=anonymous, insist=True)

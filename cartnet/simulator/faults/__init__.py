@@ -1,0 +1,11 @@
+"""What is done to a simulated cluster, and undone.
+
+Read in this order::
+
+    nemesis.py    draws the next fault, or relief, and ends everything
+    victims.py    whom it may strike without losing a majority of disks
+    processes.py  crashes, at chosen points too; hangs
+    links.py      cuts, resets, delays, and connections that die at one end
+    replays.py    old messages that arrive once more
+    disks.py      slow, stalled, full, failing, wiped, old and damaged ones
+"""

@@ -1,0 +1,123 @@
+"""Draws what is done to a cluster next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cartnet.simulator.faults.disks import Disks
+from cartnet.simulator.faults.links import Links
+from cartnet.simulator.faults.processes import Processes
+from cartnet.simulator.faults.replays import Replays
+from cartnet.simulator.faults.victims import Victims
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cartnet.simulator.cluster import SimulatedCluster
+    from cartnet.simulator.findings import Tally
+    from cartnet.simulator.options import Options
+
+RELIEF = 0.4
+"""How often something is mended instead: else soon nothing would be left to strike."""
+
+
+class Nemesis:
+    """Strikes between two runs of the clock, never within a step of a replica.
+
+    :ivar told: told what it does.
+    """
+
+    def __init__(
+        self,
+        cluster: SimulatedCluster,
+        options: Options,
+        customers: Sequence[str],
+        tally: Tally,
+        told: Callable[[str], None],
+    ) -> None:
+        self._cluster = cluster
+        self._options = options
+        self._tally = tally
+        self._told = told
+        self._random = cluster.world.random("faults")
+        victims = self._victims = Victims(cluster, self._random, options.target)
+        processes = self._processes = Processes(victims, tally)
+        links, disks = Links(victims, customers), Disks(victims, options.disk)
+        self._disks = disks
+        kinds: dict[str, Callable[[], bool]] = {
+            "crash": processes.crash,
+            "crash leader": processes.crash_leader,
+            "crash all": processes.crash_all,
+            "power cut": processes.power_cut,
+            "crash at statement": processes.crash_at_statement,
+            "crash after commit": processes.crash_after_commit,
+            "crash at message": processes.crash_at_message,
+            "pause": processes.pause,
+            "product pause": processes.product_pause,
+            "isolate": processes.isolate,
+            "transfer": processes.transfer,
+            "partition": links.partition,
+            "one-way cut": links.one_way_cut,
+            "partial cut": links.partial_cut,
+            "client cut": links.client_cut,
+            "group cut": links.group_cut,
+            "reset": links.reset,
+            "late connection": links.late_connection,
+            "slow link": links.slow_link,
+            "slow disk": disks.slow,
+            "stalled disk": disks.stall,
+            "full disk": disks.full,
+            "write error": disks.write_error,
+            "wiped disk": disks.wipe,
+            "old copy": disks.old_copy,
+            "flipped byte": disks.flip,
+            "clock jump": disks.clock_jump,
+        }
+        if "replay" in options.faults:
+            kinds["replay"] = Replays(victims).replay
+        self._kinds = {kind: kinds[kind] for kind in options.faults}
+
+    def strike(self) -> None:
+        """Do something, or mend something."""
+        if self._random.random() < RELIEF:
+            self._relieve()
+            return
+        kind = self._random.choice([*self._kinds])
+        if self._kinds[kind]():
+            self._tally.faults[kind] += 1
+            self._told(f"fault: {kind}")
+
+    def _relieve(self) -> None:
+        stopped = [
+            name for name in self._victims.names if name not in self._cluster.replicas
+        ]
+        match self._random.randrange(6):
+            case 0:
+                self._told("the network is healed")
+                self._cluster.world.network.heal()
+                self._usual_links()
+            case 1:
+                self._told("the disks are mended")
+                self._disks.mend()
+            case _ if stopped:
+                name = self._random.choice(stopped)
+                self._told(f"{name} starts")
+                self._cluster.start(name)
+
+    def _usual_links(self) -> None:
+        self._cluster.world.network.renew()
+
+    def heal(self) -> None:
+        """End every fault, and start whoever is not running."""
+        self._told("all is healed")
+        self._processes.disarm()
+        self._processes.resume()
+        self._processes.open_gates()
+        self._disks.mend()
+        self._cluster.world.network.heal()
+        self._usual_links()
+        for name in self._cluster.topology.names:
+            self._cluster.world.hosts[name].wall_offset = 0.0
+            if name not in self._cluster.replicas:
+                self._cluster.start(name)

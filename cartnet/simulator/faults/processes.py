@@ -1,0 +1,209 @@
+"""Crashes, at any moment and at chosen points, and processes that hang."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cartnet.errors import Refused
+from cartnet.simulator.disk import Cut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cartnet.replica.gate import Fault
+    from cartnet.simulator.faults.victims import Victims
+    from cartnet.simulator.findings import Tally
+
+STATEMENTS_MAX: Final = 60
+MESSAGES_MAX: Final = 30
+"""A crash point lies at most so many statements or messages ahead."""
+
+HANG_SECONDS: Final = (0.05, 0.3, 1.0, 3.0, 20.0)
+
+
+class Processes:
+    """Faults of processes; each says whether it could strike."""
+
+    def __init__(self, victims: Victims, tally: Tally) -> None:
+        self._victims = victims
+        self._cluster = victims.cluster
+        self._random = victims.random
+        self._tally = tally
+
+    def kill(self, name: str) -> None:
+        if name in self._cluster.replicas:
+            self._cluster.kill(name, power_lost=self._random.random() < 0.5)
+
+    def crash(self) -> bool:
+        name = self._victims.running()
+        if name is not None:
+            self.kill(name)
+        return name is not None
+
+    def crash_leader(self) -> bool:
+        name = self._victims.leader()
+        if name is not None:
+            self.kill(name)
+        return name is not None
+
+    def crash_all(self) -> bool:
+        """All of one group at once."""
+        for name in self._random.choice(self._victims.groups).names:
+            self.kill(name)
+        return True
+
+    def power_cut(self) -> bool:
+        """Everywhere at once; all come back together, or one by one."""
+        names = [name for name in self._victims.names if name in self._cluster.replicas]
+        self._cluster.kill(*names, power_lost=True)
+        if self._random.random() < 0.5:
+            self._cluster.start(*names)
+        return True
+
+    # --- At chosen points ------------------------------------------------------------
+
+    def crash_at_statement(self) -> bool:
+        """Before the n-th SQL statement from now: inside a transaction, or a start."""
+        name = self._victims.running()
+        if name is None:
+            return False
+        disk = self._cluster.world.hosts[name].disk
+        left = self._random.randrange(STATEMENTS_MAX)
+
+        def before(sql: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                disk.before = None
+                self._tally.reached[f"crashed before {_head(sql)}"] += 1
+                raise Cut
+
+        disk.before = before
+        disk.cut = lambda: self.kill(name)
+        return True
+
+    def crash_after_commit(self) -> bool:
+        """After a COMMIT, before anybody hears of it."""
+        name = self._victims.running()
+        if name is None:
+            return False
+        disk = self._cluster.world.hosts[name].disk
+        left = self._random.randrange(5)
+
+        def before(sql: str) -> None:
+            nonlocal left
+            left -= sql == "COMMIT"
+            if left < 0:
+                disk.before = None
+                self._tally.reached["crashed after COMMIT"] += 1
+                self._cluster.world.clock.callLater(0, self.kill, name)
+
+        disk.before = before
+        return True
+
+    def crash_at_message(self) -> bool:
+        """Before or after the n-th write to any connection from now."""
+        name = self._victims.running()
+        if name is None:
+            return False
+        hooks = self._cluster.world.network.before_write
+        left = self._random.randrange(MESSAGES_MAX)
+        after = self._random.random() < 0.5
+
+        def before() -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                del hooks[name]
+                self._tally.reached["crashed at a message"] += 1
+                # Within the write itself nothing else can be between it and the end.
+                self._cluster.world.clock.callLater(
+                    0, self.kill, name
+                ) if after else self.kill(name)
+
+        hooks[name] = before
+        return True
+
+    def disarm(self) -> None:
+        """Forget the crash points that nobody has come to."""
+        self._cluster.world.network.before_write.clear()
+        for name in self._cluster.topology.names:
+            self._cluster.world.hosts[name].disk.before = None
+
+    # --- Hanging ---------------------------------------------------------------------
+
+    def pause(self) -> bool:
+        """As SIGSTOP: the whole process hangs."""
+        name = self._victims.running()
+        if name is None:
+            return False
+        host = self._cluster.world.hosts[name]
+        process = host.process
+        host.pause()
+
+        def go_on() -> None:
+            if host.process is process:
+                host.resume()
+
+        seconds = self._random.choice(HANG_SECONDS)
+        self._cluster.world.clock.callLater(seconds, go_on)
+        return True
+
+    def resume(self) -> None:
+        for name in self._cluster.topology.names:
+            if self._cluster.world.hosts[name].process.asleep:
+                self._cluster.world.hosts[name].resume()
+
+    def product_pause(self) -> bool:
+        return self._for_a_while("pause", "resume")
+
+    def isolate(self) -> bool:
+        return self._for_a_while("isolate", "heal")
+
+    def _for_a_while(self, begin: Fault, end: Fault) -> bool:
+        """The product's own faults, behind the admin line."""
+        name = self._victims.running()
+        if name is None:
+            return False
+        replica = self._cluster.replicas[name]
+
+        def inject(fault: Fault) -> Callable[[], bool]:
+            def injected() -> bool:
+                if self._cluster.replicas.get(name) is not replica:
+                    return False
+                try:
+                    replica.gate.inject(fault)
+                except Refused:
+                    return False
+                return True
+
+            return injected
+
+        seconds = self._random.uniform(0, 4)
+        self._cluster.world.clock.callLater(seconds, inject(end))
+        return inject(begin)()
+
+    def open_gates(self) -> None:
+        for replica in self._cluster.replicas.values():
+            if replica.gate.frozen:
+                replica.gate.inject("resume")
+            if replica.gate.isolated:
+                replica.gate.inject("heal")
+
+    def transfer(self) -> bool:
+        """Have a leader hand over."""
+        name = self._victims.leader()
+        if name is None or self._cluster.replicas[name].gate.shut:
+            return False
+        group = self._cluster.topology.group_of(name)
+        try:
+            self._cluster.replicas[name].transfer(self._random.choice(group.names))
+        except Refused:
+            return False
+        return True
+
+
+def _head(sql: str) -> str:
+    """Which statement it is, in a few words."""
+    words = sql.split()
+    return " ".join(words[:3] if words[0] in ("INSERT", "DELETE") else words[:2])

@@ -1,0 +1,64 @@
+"""Old messages between members that arrive once more, late and in any order.
+
+TCP does not do so to one connection; connections that overtake each other, and proxies,
+come close. Only messages between the incarnations that first exchanged them are played
+again: no process can be reached by its predecessors' connections.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from cartnet.wire.messages import BadMessage, decode_message
+
+if TYPE_CHECKING:
+    from cartnet.consensus.messages import PeerMessage
+    from cartnet.simulator.faults.victims import Victims
+
+MESSAGES_KEPT: Final = 300
+REPLAYED_MAX: Final = 40
+
+
+class Replays:
+    """Listens to all that members say to each other."""
+
+    def __init__(self, victims: Victims) -> None:
+        self._victims = victims
+        self._cluster = victims.cluster
+        self._kept: deque[tuple[str, str, int, int, PeerMessage]] = deque(
+            maxlen=MESSAGES_KEPT
+        )
+        victims.cluster.world.heard = self._hear
+
+    def _hear(self, source: str, target: str, data: bytes) -> None:
+        if source not in self._victims.names or target not in self._victims.names:
+            return
+        if not (data.startswith(b'{"type":') and data.endswith(b"\n")):
+            return  # A part of a line, or of a handshake.
+        lives = self._life(source), self._life(target)
+        for line in data.splitlines():
+            try:
+                message = decode_message(line)
+            except BadMessage:
+                continue
+            self._kept.append((source, target, *lives, message))
+
+    def _life(self, name: str) -> int:
+        return self._cluster.world.hosts[name].incarnation
+
+    def replay(self) -> bool:
+        count = min(len(self._kept), self._victims.random.randrange(1, REPLAYED_MAX))
+        for chosen in self._victims.random.sample(list(self._kept), count):
+            source, target, of_source, of_target, message = chosen
+            replica = self._cluster.replicas.get(target)
+            if (
+                replica is not None
+                and replica.raft is not None
+                and not replica.failed.called
+                and (self._life(source), self._life(target)) == (of_source, of_target)
+                and not self._cluster.world.hosts[target].process.asleep
+                and not replica.gate.shut
+            ):
+                replica.peer_message(source, message)
+        return count > 0

@@ -1,0 +1,160 @@
+"""One run: a cluster, its customers, faults for some time, then peace and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from twisted.python.failure import Failure
+
+from cartnet.simulator.checks.verdict import Checks
+from cartnet.simulator.cluster import SimulatedCluster
+from cartnet.simulator.customers.crowd import Crowd
+from cartnet.simulator.customers.watcher import SILENCE_SECONDS_MAX
+from cartnet.simulator.faults.nemesis import Nemesis
+from cartnet.simulator.findings import Incorrect, Stuck, Tally
+
+if TYPE_CHECKING:
+    from cartnet.simulator.options import Options
+
+FORMING_SECONDS_MAX: Final = 10.0
+SERVING_SECONDS_MAX: Final = 5.0
+SETTLING_SECONDS_MAX: Final = 30.0
+ENDING_SECONDS_MAX: Final = 60.0
+"""How long, after all was healed, the groups may take to accept writes, to be equal
+with no order pending, and all customers to have their answers."""
+
+PREFERRED_SECONDS_MAX: Final = 90.0
+"""Repeated hand-overs back off to a minute: so long until the preferred lead again."""
+
+
+@dataclass
+class Outcome:
+    """What came of one seed.
+
+    :ivar status: 0 clean, 127 a crash, 128 something did not come to pass, 129 a
+        guarantee was broken.
+    :ivar told: what went wrong, empty where nothing did.
+    :ivar virtual_seconds: how long the history is.
+    """
+
+    seed: int
+    status: int
+    told: str
+    digest: str
+    virtual_seconds: float
+    tally: Tally
+
+
+class Run:
+    """One seed's run under its options."""
+
+    def __init__(
+        self, seed: int, options: Options, trace: Callable[[str], None] | None = None
+    ) -> None:
+        self.tally = Tally()
+        self.cluster = SimulatedCluster(
+            seed, options.configuration, lambda: replace(options.link)
+        )
+        world = self.cluster.world
+        self._seed = seed
+        self._options = options
+        self._trace = trace
+        for name in self.cluster.topology.names:
+            world.hosts[name].disk.speed = options.disk
+        self.cluster.logs.trace = trace
+        self.checks = Checks(self.cluster, self.tally)
+        self.crowd = Crowd(self.cluster, options, self.tally)
+        self.nemesis = Nemesis(
+            self.cluster, options, self.crowd.hosts, self.tally, self._tell
+        )
+        self._random = world.random("pauses")
+
+    def run(self, minutes: float) -> Outcome:
+        """Faults for so many minutes, then peace; never raises what it finds."""
+        told, status = "", 0
+        try:
+            self.safety(60 * minutes)
+            self.liveness()
+            self.checks.check_all(self.crowd)
+        except Incorrect as error:
+            told, status = str(error), 129
+        except Stuck as error:
+            told, status = str(error), 128
+        except Exception as error:
+            told, status = Failure(error).getTraceback(), 127
+        world = self.cluster.world
+        return Outcome(
+            self._seed, status, told, world.digest, world.clock.seconds(), self.tally
+        )
+
+    def safety(self, seconds: float) -> None:
+        """Customers and faults; everything is looked at after each step."""
+        cluster = self.cluster
+        cluster.start()
+        self._await("the groups form", FORMING_SECONDS_MAX, self._unserved)
+        self.crowd.begin()
+        end = cluster.world.clock.seconds() + seconds
+        while cluster.world.clock.seconds() < end:
+            pause = self._random.expovariate(1 / self._options.pause_seconds)
+            cluster.run_for(min(pause, end - cluster.world.clock.seconds()))
+            self.crowd.check()
+            self.nemesis.strike()
+
+    def liveness(self) -> None:
+        """All is healed: what must come to pass then does, in time."""
+        self.nemesis.heal()
+        self.crowd.stop()
+        self._await("all groups accept writes", SERVING_SECONDS_MAX, self._unserved)
+        self._await("customers end", ENDING_SECONDS_MAX, self.crowd.at_work)
+        self.crowd.settle()
+        self._await("customers know", ENDING_SECONDS_MAX, self.crowd.at_work)
+        self._await(
+            "replicas are equal, no order is pending",
+            SETTLING_SECONDS_MAX,
+            self.checks.unsettled,
+        )
+        self._await("feeds speak", SILENCE_SECONDS_MAX, self._unheard)
+        if self._options.lexical:
+            self._await("R11 the preferred lead", PREFERRED_SECONDS_MAX, self._usurped)
+
+    def _await(
+        self, what: str, seconds_max: float, missing: Callable[[], str | None]
+    ) -> None:
+        """Run until nothing is missing.
+
+        :raises Stuck: it was in vain.
+        """
+        clock = self.cluster.world.clock
+        end = clock.seconds() + seconds_max
+        self.tally.checks[f"{what}, in {seconds_max:g} s"] += 1
+        while (missed := missing()) is not None:
+            if clock.seconds() >= end:
+                raise Stuck(f"{what}, within {seconds_max:g} s: {missed}")
+            self.cluster.run_for(0.05)
+        self._tell(f"{what}: {clock.seconds() - end + seconds_max:.2f} s")
+
+    def _unserved(self) -> str | None:
+        groups = [group.name for group in self.cluster.topology.groups]
+        without = [name for name in groups if self.cluster.leader(name) is None]
+        return f"no leader of {', '.join(without)}" if without else None
+
+    def _usurped(self) -> str | None:
+        for group in self.cluster.topology.groups:
+            preferred = min(group.members, key=lambda member: member.address).name
+            leader = self.cluster.leader(group.name)
+            if leader != preferred:
+                return f"{leader} leads, not {preferred}"
+        return None
+
+    def _unheard(self) -> str | None:
+        for watcher in self.crowd.watchers:
+            if watcher.silent_seconds > SILENCE_SECONDS_MAX / 2:
+                return f"{watcher.name} has heard nothing for {watcher.silent_seconds}"
+        return None
+
+    def _tell(self, text: str) -> None:
+        self.cluster.world.record(text)
+        if self._trace is not None:
+            self._trace(f"{self.cluster.world.clock.seconds():.3f} - {text}")
