@@ -285,6 +285,10 @@ OPERATOR_CONFIRM_SECONDS_MAX: Final = 1.0
 OPERATOR_TRUSTED_SECONDS: Final = 3600.0
 """So long after it was confirmed a session passes without the inventory's word."""
 
+OPERATOR_WATCH_SECONDS: Final = 5.0
+"""A watch of the cluster has its session confirmed again after so long, and ends where
+it has ended."""
+
 OPERATOR_SESSIONS_MAX: Final = 1_000
 """Sessions remembered as the operator's; the longest unconfirmed are forgotten."""
 

@@ -5,6 +5,7 @@ Read in this order::
     service.py    the console of one process, put together
     calls.py      every call that it answers, whoever asks by whichever protocol
     operators.py  who is the operator
+    guarded.py    an operator's watch, which ends with the session
     socket.py     one WebSocket: the messages of the replica ports as text frames
     sockets.py    all of them: who may come in, and how they end
     site.py       what its port serves: HTTP and WebSockets, and how that ends

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from cartnet.calls.answering import Asked
 from cartnet.calls.router import OPERATOR_CALLS
 from cartnet.checkout.waiting import within
+from cartnet.console.guarded import Guarded
 from cartnet.errors import Code, Refused
 from cartnet.replica.ports import Watching
 from cartnet.supervisor.hosting import observe
@@ -194,16 +195,29 @@ class ConsoleCalls:
 
     # --- The operator's --------------------------------------------------------------
 
+    async def _confirm(self, asked: Asked) -> str:
+        return await self._operators.confirm(asked.request.session, asked.deadline)
+
     async def _watch_cluster(self, asked: Asked) -> Watching:
-        await self._operators.confirm(asked)
-        return Watching(self._observed.subscribe)
+        await self._confirm(asked)
+        session = asked.request.session
+
+        async def confirm() -> None:
+            deadline = self._clock.seconds() + self._request_timeout
+            await self._operators.confirm(session, deadline)
+
+        return Watching(
+            lambda sink: Guarded(
+                sink, self._observed.subscribe(sink), confirm, self._clock, self._log
+            )
+        )
 
     async def _get_cluster(self, asked: Asked) -> object:
-        await self._operators.confirm(asked)
+        await self._confirm(asked)
         return await self._observed.report()
 
     async def _control_replica(self, asked: Asked) -> object:
-        user = await self._operators.confirm(asked)
+        user = await self._confirm(asked)
         command, name = asked.args.command, asked.args.replica
         match command:
             case "kill":
@@ -220,7 +234,7 @@ class ConsoleCalls:
         return {"done": f"{done} {name}"}
 
     async def _transfer(self, asked: Asked) -> object:
-        user = await self._operators.confirm(asked)
+        user = await self._confirm(asked)
         group, target = asked.args.group, asked.args.to
         await self._cluster.transfer(group, target)
         text = f"{group} was transferred to {target}"
@@ -228,7 +242,7 @@ class ConsoleCalls:
         return {"done": f"transferred {group} to {target}"}
 
     async def _get_log(self, asked: Asked) -> object:
-        await self._operators.confirm(asked)
+        await self._confirm(asked)
         lines = await self._cluster.log(asked.args.replica, asked.args.lines)
         return {"lines": lines}
 

@@ -18,7 +18,6 @@ from cartnet.wire.arguments import OPERATOR
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from cartnet.calls.answering import Asked
     from cartnet.client.group import GroupClient
     from cartnet.topology.groups import Topology
 
@@ -43,13 +42,12 @@ class Operators:
         # When each session was confirmed last, by the session's hash, oldest first.
         self._confirmed: dict[str, float] = {}
 
-    async def confirm(self, asked: Asked) -> str:
-        """Return the user of a request's session, who is an operator.
+    async def confirm(self, session: str | None, deadline: float) -> str:
+        """Return the user of a session, who is an operator.
 
         :raises Refused: ``unauthenticated``; ``forbidden`` for a shopper;
             ``unavailable`` or ``timeout`` where nobody can tell.
         """
-        session = asked.request.session
         if session is None:
             raise Refused("unauthenticated", "log in first: this call needs a session")
         group = session.partition(".")[0]
@@ -59,7 +57,6 @@ class Operators:
             raise Refused("unauthenticated", "that is no session: log in")
         key = hashed(session)
         known = self._is_known(key)
-        deadline = asked.deadline
         if known:
             # What is asked for has to be done within the deadline, too.
             soon = self._clock.seconds() + OPERATOR_CONFIRM_SECONDS_MAX

@@ -13,7 +13,11 @@ from cartnet.calls.answering import Asked
 from cartnet.console.calls import ConsoleCalls
 from cartnet.console.operators import Operators
 from cartnet.errors import Refused
-from cartnet.limits import LOG_LINES_DEFAULT, OPERATOR_TRUSTED_SECONDS
+from cartnet.limits import (
+    LOG_LINES_DEFAULT,
+    OPERATOR_TRUSTED_SECONDS,
+    OPERATOR_WATCH_SECONDS,
+)
 from cartnet.replica.ports import Sink, Subscription, Watching
 from cartnet.wire.arguments import CONSOLE_CALLS
 from tests.calls.balancing import REQUEST_TIMEOUT, Balancing, Visitor, request_for
@@ -31,13 +35,44 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 OPERATORS_OWN = CONSOLE_CALLS.keys() - {"watch_cart"}
 
 
+class _Watcher:
+    def __init__(self, observed: Observed, sink: Sink) -> None:
+        self.observed, self.sink = observed, sink
+
+    def wake(self) -> None:
+        self.sink.send(b"woken")
+
+    def cancel(self) -> None:
+        self.observed.watchers.remove(self.sink)
+
+
+class Watched:
+    """Where a watch's events go."""
+
+    writable = True
+
+    def __init__(self, watching: Watching) -> None:
+        self.events: list[bytes] = []
+        self.ended: Refused | None = None
+        self.subscription = watching.subscribe(self)
+
+    def send(self, event: bytes) -> None:
+        self.events.append(event)
+
+    def end(self, refused: Refused) -> None:
+        self.ended = refused
+        self.subscription.cancel()
+
+
 class Observed:
     """Knows one report, and what was noted.
 
     :ivar is_broken: it cannot note anything.
+    :ivar watchers: who has subscribed and not cancelled.
     """
 
     def __init__(self) -> None:
+        self.watchers: list[Sink] = []
         self.notes: list[tuple[Any, ...]] = []
         self.is_broken = False
 
@@ -45,7 +80,8 @@ class Observed:
         return {"cluster": "demo"}
 
     def subscribe(self, sink: Sink) -> Subscription:
-        raise NotImplementedError
+        self.watchers.append(sink)
+        return _Watcher(self, sink)
 
     def noted(self, *note: Any) -> None:
         if self.is_broken:
@@ -250,6 +286,63 @@ class OperatorTests(ConsoleTestCase):
         self.no_leader()
 
         self.assertEqual(self.refused("get_cluster", session=OPERATOR), "unavailable")
+
+
+class WatchTests(ConsoleTestCase):
+    """How long the operator may watch."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.watch = Watched(self.ask("watch_cluster", session=OPERATOR))
+        self.addCleanup(lambda: self.watch.ended or self.watch.subscription.cancel())
+
+    def test_goes_on(self) -> None:
+        """A watch goes on while its session stands, or nobody can say that it fell."""
+        self.pass_time(3 * OPERATOR_WATCH_SECONDS)
+        self.no_leader()
+        self.pass_time(3 * OPERATOR_WATCH_SECONDS)
+
+        self.assertIsNone(self.watch.ended)
+        self.watch.subscription.wake()
+        self.assertEqual(self.watch.events, [b"woken"])
+
+    def test_ends_with_the_session(self) -> None:
+        """A session that has ended elsewhere, or long ago, ends its watch soon."""
+        self.inventory.answer = lambda request: error("unauthenticated")
+        self.pass_time(OPERATOR_WATCH_SECONDS + 1)
+
+        assert self.watch.ended is not None
+        self.assertEqual(self.watch.ended.code, "unauthenticated")
+        self.assertEqual(self.observed.watchers, [])
+
+    def test_ends_unconfirmed(self) -> None:
+        """Without a word of the inventory a watch ends an hour after the last one."""
+        self.no_leader()
+        self.pass_time(OPERATOR_TRUSTED_SECONDS - 10)
+        self.assertIsNone(self.watch.ended)
+        self.pass_time(10 + 2 * OPERATOR_WATCH_SECONDS)
+
+        assert self.watch.ended is not None
+        self.assertEqual(self.watch.ended.code, "unavailable")
+
+    def test_cancelled(self) -> None:
+        """After its end nothing more is asked for a watch."""
+        self.watch.subscription.cancel()
+        self.watch.ended = Refused("not_found", "cancelled")
+        asked = len(self.inventory.calls)
+        self.pass_time(2 * OPERATOR_WATCH_SECONDS)
+
+        self.assertEqual(len(self.inventory.calls), asked)
+        self.assertEqual(self.observed.watchers, [])
+
+    def test_broken(self) -> None:
+        """A watch whose session cannot be asked for ends, and the log has why."""
+        self.inventory.answer = lambda request: ok(nonsense=1)
+        self.pass_time(OPERATOR_WATCH_SECONDS + 1)
+
+        assert self.watch.ended is not None
+        self.assertEqual(self.watch.ended.code, "internal")
+        self.assertEqual(self.audited(), ["a session could not be confirmed"])
 
 
 class ClusterTests(ConsoleTestCase):
