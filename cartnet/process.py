@@ -235,6 +235,8 @@ class Process(Service):
         if self._console is not None:
             # What it has in hand needs the replicas, if that does not take too long.
             console = Deferred.fromCoroutine(self._console.stop())
+            # Whatever becomes of it, the replicas have to stop in order.
+            console.addErrback(self._console_failed)
             waited = observe(console).addTimeout(CONSOLE_ALONE_SECONDS_MAX, self._clock)
             waited.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
             await waited
@@ -245,6 +247,9 @@ class Process(Service):
             await maybeDeferred(self._admin_port.stopListening)
         self._cluster.stop()
         say(f"stopped; data is in {self._plan.configuration.data}/")
+
+    def _console_failed(self, failure: Failure) -> None:
+        self._log.failure("the console did not stop in order", failure)
 
 
 def _stop_only_once() -> None:
