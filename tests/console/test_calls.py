@@ -59,6 +59,10 @@ class Watched:
     def send(self, event: bytes) -> None:
         self.events.append(event)
 
+    def leave(self) -> None:
+        if self.ended is None:
+            self.end(Refused("not_found", "cancelled"))
+
     def end(self, refused: Refused) -> None:
         self.ended = refused
         self.subscription.cancel()
@@ -294,7 +298,7 @@ class WatchTests(ConsoleTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.watch = Watched(self.ask("watch_cluster", session=OPERATOR))
-        self.addCleanup(lambda: self.watch.ended or self.watch.subscription.cancel())
+        self.addCleanup(self.watch.leave)
 
     def test_goes_on(self) -> None:
         """A watch goes on while its session stands, or nobody can say that it fell."""
@@ -327,8 +331,7 @@ class WatchTests(ConsoleTestCase):
 
     def test_cancelled(self) -> None:
         """After its end nothing more is asked for a watch."""
-        self.watch.subscription.cancel()
-        self.watch.ended = Refused("not_found", "cancelled")
+        self.watch.leave()
         asked = len(self.inventory.calls)
         self.pass_time(2 * OPERATOR_WATCH_SECONDS)
 
