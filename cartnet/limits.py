@@ -337,6 +337,9 @@ CHECK_FINDINGS_SHOWN_MAX: Final = 20
 
 # --- HTTP ----------------------------------------------------------------------------
 
+HTTP_REQUESTS_MAX: Final = 4_096
+"""More that wait for their answers, their clients gone or not, are ``overloaded``."""
+
 HTTP_BODY_BYTES_MAX: Final = 64 * 1024
 """A larger request body is ``too_large``."""
 

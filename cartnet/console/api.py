@@ -21,7 +21,11 @@ from cartnet.console.openapi import document
 from cartnet.console.requests import Visitor, header, read_call
 from cartnet.console.routes import PREFIX, ROUTES, Session, Whoami
 from cartnet.errors import Refused
-from cartnet.limits import OLD_SESSION_SECONDS_MAX, SESSION_SECONDS_MAX
+from cartnet.limits import (
+    HTTP_REQUESTS_MAX,
+    OLD_SESSION_SECONDS_MAX,
+    SESSION_SECONDS_MAX,
+)
 from cartnet.wire.requests import Request
 from cartnet.wire.shown import shown
 
@@ -190,6 +194,9 @@ class Api:
         }.get(route.call)
 
         async def answer(request: HttpRequest, in_path: Mapping[str, str]) -> bytes:
+            if len(self._in_hand) >= HTTP_REQUESTS_MAX:
+                many = f"{HTTP_REQUESTS_MAX} requests are in hand here already"
+                raise Refused("overloaded", many)
             asked = read_call(route, request, in_path)
             if special is not None:
                 return await special(request, asked)

@@ -20,6 +20,7 @@ from cartnet.limits import (
     HTTP_LINE_BYTES_MAX,
     HTTP_LINGER_SECONDS_MAX,
     HTTP_REQUEST_SECONDS_MAX,
+    HTTP_REQUESTS_MAX,
 )
 from tests.console.shopping import PASSWORD, Answer, Shopping, Wire, asset_folder
 
@@ -268,6 +269,22 @@ class BoundTests(SiteTestCase):
         self.assertFalse(wire.has_answer)
         wire.transport.producer.resumeProducing()
         self.assertEqual(wire.answer().status, 200)
+
+    def test_requests_of_all(self) -> None:
+        """Clients that ask and leave at once cannot have ever more done."""
+        self.shopping.calls.holds = "get_inventory"
+        for _ in range(HTTP_REQUESTS_MAX):
+            wire = self.shopping.connect()
+            wire.send("GET", "/api/v1/inventory")
+            wire.transport.loseConnection()
+
+        answer = self.shopping.api("GET", "/cart")
+
+        self.assertEqual(answer.refusal, (503, "overloaded"))
+        self.assertEqual(self.shopping.ask("GET", "/healthz").status, 200)
+        self.shopping.calls.release()
+        self.shopping.calls.holds = None
+        self.assertEqual(self.shopping.api("GET", "/inventory").status, 200)
 
     def test_http_1_0(self) -> None:
         """An HTTP/1.0 client needs no Host, and its connection ends with the answer."""
