@@ -58,6 +58,8 @@ class Options:
     """How one run's cluster is made, used and troubled.
 
     :ivar sizes: replicas by group.
+    :ivar delay_min: of links, as ``delay_mean`` and ``split`` (:class:`Link`).
+    :ivar disk: how fast disks are.
     :ivar target: the one group that is troubled, None for all of them.
     :ivar faults: which kinds there are.
     :ivar pause_seconds: the mean time between two faults.
@@ -71,7 +73,9 @@ class Options:
     request_timeout: float
     log_kept: int
     lexical: bool
-    link: Link
+    delay_min: float
+    delay_mean: float
+    split: float
     disk: Speed
     target: str | None
     faults: tuple[str, ...]
@@ -99,6 +103,10 @@ class Options:
             section = names.get(group, f"shard:{group}")
             sections.append(f"[{section}]\nreplicas = {hosts}")
         return "\n\n".join(sections) + "\n"
+
+    def link(self) -> Link:
+        """A link as they are while nothing is done to them."""
+        return Link(self.delay_min, self.delay_mean, split=self.split)
 
     def lines(self) -> list[str]:
         """What was drawn, for people."""
@@ -131,11 +139,9 @@ def draw(seed: int) -> Options:
         request_timeout=random.choice((1.0, 2.0, 3.0)),
         log_kept=random.choice((5, 15, 100, 10_000)),
         lexical=random.random() < 0.85,
-        link=Link(
-            delay_min=random.choice((0.000_1, 0.000_2, 0.001)),
-            delay_mean=random.choice((0.000_2, 0.000_5, 0.002, 0.01)),
-            split=random.choice((0.0, 0.02, 0.2)),
-        ),
+        delay_min=random.choice((0.000_1, 0.000_2, 0.001)),
+        delay_mean=random.choice((0.000_2, 0.000_5, 0.002, 0.01)),
+        split=random.choice((0.0, 0.02, 0.2)),
         disk=Speed(
             job=random.choice((0.000_1, 0.000_3)),
             sync=random.choice((0.000_5, 0.001, 0.005, 0.02)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from twisted.python.failure import Failure
@@ -54,9 +54,7 @@ class Run:
         self, seed: int, options: Options, trace: Callable[[str], None] | None = None
     ) -> None:
         self.tally = Tally()
-        self.cluster = SimulatedCluster(
-            seed, options.configuration, lambda: replace(options.link)
-        )
+        self.cluster = SimulatedCluster(seed, options.configuration, options.link)
         world = self.cluster.world
         self._seed = seed
         self._options = options
