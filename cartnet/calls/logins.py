@@ -11,6 +11,7 @@ from cartnet.calls.throttle import LoginFailures
 from cartnet.errors import Refused
 from cartnet.shop import accounts
 from cartnet.shop.commands import CloseSession, OpenSession
+from cartnet.shop.group import FORMING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,10 @@ class Logins:
         account = await self._answering.read_now(
             asked, lambda cursor: accounts.find(cursor, username)
         )
+        if account is None and self._shard is None:
+            # The operator's account comes with the group: whoever knows the password
+            # must not be told that it is wrong.
+            FORMING.raise_()
         known = None if account is None else account.password_hash
         right = await self.verify(
             asked, known, password, lambda: self._failures.check(username)
