@@ -169,6 +169,7 @@ class File:
 
     def __init__(self, disk: SimulatedDisk, image: bytes | None = None) -> None:
         self.interrupted = False
+        self._reads = False
         self._disk = disk
         self._synced_image: bytes | None = None  # Only where it is not what is there.
         self._connect(image)
@@ -176,6 +177,7 @@ class File:
     def run(self, job: Job, *, read_only: bool) -> tuple[Any, bool]:
         """Run a job; give its result or Failure, and whether it synced something."""
         self._level_at_commit = 0
+        self._reads = read_only
         try:
             result = job(self.connection)
             assert not self.connection.in_transaction, "a job ends its transaction"
@@ -193,9 +195,12 @@ class File:
         return self.connection.plain_cursor()
 
     def notice(self, sql: str) -> None:
-        if self._disk.before is not None:
-            self._disk.before(sql)
         head = sql.lstrip()[:18].upper()
+        # A reader's COMMIT touches no disk.
+        if self._disk.before is not None and not (
+            self._reads and head.startswith("COMMIT")
+        ):
+            self._disk.before(sql)
         if self.interrupted and not head.startswith("ROLLBACK"):
             raise sqlite3.OperationalError("interrupted")
         if head.startswith("PRAGMA SYNCHRONOUS"):

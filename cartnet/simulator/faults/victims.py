@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
     from cartnet.simulator.cluster import SimulatedCluster
 
+GROUP_MIN = 3
+"""In smaller groups one disk is no minority: they stop without it, and say so."""
+
 MEETING_SECONDS = 1.0
 """In which the members of a healed group have met."""
 
@@ -54,7 +57,7 @@ class Victims:
         """
         name = self.any()
         group = self.cluster.topology.group_of(name)
-        if len(group.members) == 1:
+        if len(group.members) < GROUP_MIN:
             return None
         self.cluster.world.network.heal()
         for member in group.names:
