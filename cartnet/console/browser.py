@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from cartnet.limits import SESSION_CHARACTERS_MAX
 
 COOKIE: Final = "cartnet_session"
 SECURE_COOKIE: Final = "__Host-cartnet_session"
+
+TOKEN: Final = re.compile(rf"[!-~]{{1,{SESSION_CHARACTERS_MAX}}}")
+"""What a session's token looks like, at most."""
 
 
 def cookie_name(*, secure: bool) -> str:
@@ -35,5 +39,5 @@ def session_in(cookies: str | None, *, secure: bool) -> str | None:
     for cookie in (cookies or "").split(";"):
         name, _, value = cookie.strip().partition("=")
         if name == cookie_name(secure=secure):
-            return value if 0 < len(value) <= SESSION_CHARACTERS_MAX else None
+            return value if TOKEN.fullmatch(value) else None
     return None

@@ -8,10 +8,10 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
-from cartnet.console.browser import cookie_name, is_foreign
+from cartnet.console.browser import TOKEN, is_foreign, session_in
 from cartnet.console.errors import Unfit
 from cartnet.errors import Refused
-from cartnet.limits import INTEGER_MAX, SESSION_CHARACTERS_MAX
+from cartnet.limits import INTEGER_MAX
 from cartnet.wire.exact import NotJson, read_exactly
 from cartnet.wire.forms import Key
 from cartnet.wire.requests import Request
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _JSON: Final = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.I)
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.I)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,15}")
-_TOKEN: Final = re.compile(rf"[!-~]{{1,{SESSION_CHARACTERS_MAX}}}")
 
 
 class Visitor:
@@ -56,10 +55,8 @@ def session_of(request: HttpRequest) -> str | None:
     """The session's token: of the header, else of the cookie; None is no token."""
     token = bearer(request)
     if token is None:
-        name = cookie_name(secure=request.isSecure())
-        cookie: bytes | None = request.getCookie(name.encode())
-        token = (cookie or b"").decode("latin-1")
-    return token if _TOKEN.fullmatch(token) else None
+        return session_in(header(request, "Cookie"), secure=request.isSecure())
+    return token if TOKEN.fullmatch(token) else None
 
 
 def read_call(

@@ -101,7 +101,12 @@ class AccountTests(ApiTestCase):
         dead = self.as_user("s1.dead", "GET", "/session")
         garbled = self.api("GET", "/session", Cookie="cartnet_session=\xe9 ")
 
+        twice = f"cartnet_session={token}; cartnet_session=s1.other"
+        first = self.api("GET", "/session", Cookie=twice)
+
         self.assertEqual(by_cookie.json, {"user": "ann", "shard": "s1"})
+        # As at WebSockets: browsers send the most specific one first.
+        self.assertEqual(first.json, by_cookie.json)
         self.assertEqual(by_token.json, by_cookie.json)
         for each in (nobody, dead, garbled):
             self.assertEqual((each.status, each.json), (200, {"user": None}))

@@ -51,7 +51,7 @@ class BrowserTests(SynchronousTestCase):
         self.assertEqual(session_in("cartnet_session=x", secure=True), None)
 
     def test_no_session(self) -> None:
-        """A cookie that is absent, empty or too long is none."""
+        """A cookie that is absent, empty, too long or no token is none."""
         name = cookie_name(secure=False)
         long = "x" * (SESSION_CHARACTERS_MAX + 1)
         for cookies in (
@@ -61,6 +61,8 @@ class BrowserTests(SynchronousTestCase):
             name,
             f"{name}=",
             f"{name}={long}",
+            f"{name}=s1.\xe9",
+            f"{name}=s1 x",
             f"x{name}=1",
         ):
             self.assertEqual(session_in(cookies, secure=False), None, cookies)
