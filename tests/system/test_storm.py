@@ -13,6 +13,7 @@ from tests.system.storm.outages import ELECTION_SECONDS_MAX, Outages, Window
 from tests.system.storm.report import AVAILABILITY
 from tests.system.storm.storm import Options, blow
 from tests.system.storm.verdict import ANSWERED_SECONDS_MAX, Verdict
+from tests.system.storm.yardstick import SLOWNESS_MAX, WORK_SECONDS, Yardstick
 
 GROUPS = {"lb": ["lb0", "lb1", "lb2"], "s1": ["s1r0", "s1r1", "s1r2"], "it": ["it0"]}
 SECONDS = 8
@@ -56,6 +57,7 @@ class OutagesTests(SynchronousTestCase):
         outcome: str = ANSWERED,
         groups: str = "s1",
         connected: float = 0.0,
+        verdict: Verdict | None = None,
     ) -> str:
         attempt = Attempt(
             "call",
@@ -67,7 +69,7 @@ class OutagesTests(SynchronousTestCase):
             ended,
             outcome,
         )
-        return Verdict(self.outages).judge(attempt)
+        return (verdict or Verdict(self.outages)).judge(attempt)
 
     def test_majority(self) -> None:
         """A majority is away while two of three are in trouble, or the only one is."""
@@ -136,6 +138,18 @@ class OutagesTests(SynchronousTestCase):
         self.assertEqual(self.judge(7, 7.1, LOST, connected=1), "")
         self.assertEqual(self.judge(7, 7.1, LOST, connected=6.5), "lb0 was well")
         self.assertIn("without an outage", self.judge(6.5, 9))
+
+    def test_busy_machine(self) -> None:
+        """While the machine has no time for anybody, nobody is held to his."""
+        path = Path(self.mktemp())
+        fast, slow = WORK_SECONDS * 1.5, WORK_SECONDS * 2 * SLOWNESS_MAX
+        path.write_text(f"3 {3 + fast}\n10 {10 + slow}\n20 20.3\n30")
+        verdict = Verdict(self.outages, Yardstick(path).starved())
+        (first, second) = verdict.starved
+        self.assertEqual((first.begin, first.end), (9.75, 10.25 + slow))
+        self.assertEqual((second.begin, second.end), (19.75, 20.55))
+        self.assertEqual(self.judge(9, 11.5, verdict=verdict), "")
+        self.assertIn("without an outage", self.judge(3, 5.5, verdict=verdict))
 
     def test_other_refusals(self) -> None:
         """No outage excuses that a call is refused for another reason."""

@@ -14,8 +14,9 @@ from tests.system.storm.outages import Outages
 from tests.system.waiting import eventually
 
 TROUBLE_SECONDS_MAX: Final = 3.0
-BETWEEN_SECONDS_MAX: Final = 3.0
-"""Long enough at times for the office to be handed back."""
+BETWEEN_SECONDS_MAX: Final = 6.0
+"""Long enough at times for the office to be handed back, and for calls to be judged
+without an excuse."""
 
 STATUS_PAUSE_SECONDS: Final = 0.1
 SHARES: Final = {"transfer": 0.15, "wipe": 0.15, "several": 0.15}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from tests.system.storm.report import (
     faults_table,
 )
 from tests.system.storm.verdict import Verdict
+from tests.system.storm.yardstick import Yardstick
 
 EXTRA = "chaos = yes\n[timing]\nlog_kept = 300\n"
 """A short log, so that snapshots are needed."""
@@ -52,10 +52,9 @@ class Storm:
         self._findings = findings
         self._cluster = cluster
         self._options = options
-        self._load = 0.0
         self._record = Record()
         self._outages = Outages({g: cluster.members(g) for g in cluster.groups})
-        self._verdict = Verdict(self._outages)
+        self._yardstick = Yardstick(cluster.folder / "yardstick")
         self._hands: Hands = (
             ProcessEach(cluster, self._outages) if options.each else OneProcess(cluster)
         )
@@ -79,6 +78,22 @@ class Storm:
             return
         began = time.monotonic()
         market = Market(self._cluster, self._record, Random(self._options.seed))
+        with self._yardstick:
+            self._shop(market)
+        verdict = Verdict(self._outages, self._yardstick.starved())
+        with holding(AVAILABILITY):
+            found = list(availability(verdict, self._record, self._outages))
+            assert not found, "\n".join(["", *found])
+        yield from self._tables(market, verdict, began)
+        with holding("every process stops cleanly"):
+            self._cluster.stop()
+        with holding("cartnet check: all digests are equal, and all else is sound"):
+            checked = self._cluster.tool("check")
+            assert checked.returncode == 0, checked.stdout + checked.stderr
+
+    def _shop(self, market: Market) -> None:
+        """What clients live through: the storm, the time after it, and the account."""
+        holding = self._findings.holding
         with self._people(market):
             with holding("every group gets well after every trouble"):
                 self._blow()
@@ -89,15 +104,6 @@ class Storm:
         with holding("all replicas catch up"):
             for trouble in self._troubles:
                 trouble.wait_until_whole()
-        with holding(AVAILABILITY):
-            found = list(availability(self._verdict, self._record, self._outages))
-            assert not found, "\n".join(["", *found])
-        yield from self._tables(market, began)
-        with holding("every process stops cleanly"):
-            self._cluster.stop()
-        with holding("cartnet check: all digests are equal, and all else is sound"):
-            checked = self._cluster.tool("check")
-            assert checked.returncode == 0, checked.stdout + checked.stderr
 
     @contextmanager
     def _people(self, market: Market) -> Iterator[None]:
@@ -112,7 +118,6 @@ class Storm:
             trouble.start()
         until = time.monotonic() + self._options.seconds
         while time.monotonic() < until and all(map(Trouble.is_alive, self._troubles)):
-            self._load = max(self._load, os.getloadavg()[0])
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
         for trouble in self._troubles:
             trouble.enough.set()
@@ -122,15 +127,16 @@ class Storm:
             if trouble.failure is not None:
                 raise trouble.failure
 
-    def _tables(self, market: Market, began: float) -> Iterator[str]:
+    def _tables(self, market: Market, verdict: Verdict, began: float) -> Iterator[str]:
         counts = {trouble.group: trouble.counts for trouble in self._troubles}
         yield from faults_table(counts, self._outages, began)
         yield ""
         yield from calls_table(self._record)
         yield ""
-        longest = self._verdict.longest(self._record.noted)
+        longest = verdict.longest(self._record.noted)
         yield f"longest wait beside all outages: {longest:.2f} s"
-        yield f"the machine's load: at most {self._load:.1f}, on {os.cpu_count()} cores"
+        busy = sum(window.end - window.begin for window in verdict.starved)
+        yield f"the machine was too busy to tell: {busy:.0f} s"
         yield (
             f"{sum(shopper.units for shopper in market.shoppers)} units,"
             f" {sum(len(shopper.orders) for shopper in market.shoppers)} orders,"

@@ -24,9 +24,15 @@ away. That is more than an election, so that nearly all of it must lie in outage
 
 
 class Verdict:
-    """Holds attempts against what the script had done when they were made."""
+    """Holds attempts against what the script had done when they were made.
 
-    def __init__(self, outages: Outages) -> None:
+    :ivar starved: when the machine was too busy for anybody to be held to his time.
+    """
+
+    def __init__(
+        self, outages: Outages, starved: Iterable[tuple[float, float]] = ()
+    ) -> None:
+        self.starved = merged(Window(*each) for each in starved)
         self._outages = outages
         self._unavailable = cache(self._merged)
 
@@ -63,7 +69,8 @@ class Verdict:
         return max(waits, default=0.0)
 
     def unexcused_seconds(self, attempt: Attempt) -> float:
-        """How long an attempt took while all its groups should have had a leader."""
+        """How long an attempt took while all its groups should have had a leader, and
+        the machine had time."""
         return attempt.seconds - sum(
             min(window.end, attempt.ended) - max(window.begin, attempt.sent)
             for window in self._unavailable(attempt.groups)
@@ -77,6 +84,7 @@ class Verdict:
         return self._outages.was_in_trouble(attempt.balancer, since, attempt.ended)
 
     def _merged(self, groups: frozenset[str]) -> list[Window]:
-        return merged(
-            window for group in groups for window in self._outages.unavailable(group)
-        )
+        windows = [
+            each for group in groups for each in self._outages.unavailable(group)
+        ]
+        return merged([*windows, *self.starved])
