@@ -68,8 +68,9 @@ class GroupClient:
             group, seams, dialler(seams, cluster, secret, name, group, purpose)
         )
         self._under_way = 0
-        self._pauses: set[Deferred[None]] = set()
-        self._watches: set[Watch] = set()
+        # In the order in which they came; dicts, since sets have none.
+        self._pauses: dict[Deferred[None], None] = {}
+        self._watches: dict[Watch, None] = {}
         self._stopped = False
 
     @property
@@ -164,14 +165,14 @@ class GroupClient:
             return
         jittered = seconds * self._random.uniform(0.5, 1.5)
         waiting: Deferred[None] = deferLater(self._clock, jittered)
-        self._pauses.add(waiting)
+        self._pauses[waiting] = None
         try:
             await waiting
         except CancelledError:
             if not self._stopped:
                 raise
         finally:
-            self._pauses.discard(waiting)
+            del self._pauses[waiting]
 
     async def call_member(
         self,
@@ -235,8 +236,8 @@ class GroupClient:
             on_state or (lambda followed: None),
             on_end or (lambda refused: None),
         )
-        self._watches = {one for one in self._watches if not one.stopped}
-        self._watches.add(watch)
+        self._watches = {one: None for one in self._watches if not one.stopped}
+        self._watches[watch] = None
         watch.start()
         return watch
 
