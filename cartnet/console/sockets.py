@@ -29,6 +29,7 @@ from cartnet.limits import (
 )
 from cartnet.replica.refusals import Refusals
 from cartnet.topology.address import is_loopback
+from cartnet.wire.shown import shown
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
@@ -221,6 +222,11 @@ class _Resource(WebSocketResource):
             request.getHeader("Origin"), request.getHeader("Host"), secure=secure
         ):
             return Refused("forbidden", "this page is not the console's own")
+        if request.postpath:
+            return Refused("not_found", "there is nothing below /ws")
+        if request.method != b"GET":
+            what = f"/ws takes GET, not {shown(request.method)}"
+            return Unfit(405, what, {"Allow": "GET"})
         if request.getHeader("Upgrade") is None:
             what = "a WebSocket is asked for by an Upgrade header"
             return Unfit(426, what, {"Upgrade": "websocket"})

@@ -105,6 +105,7 @@ class HeaderTests(SiteTestCase):
             "/api/v2/cart",
             "/operator.html",
             "/static/",
+            "/ws/",
             "/..%2f..%2fetc/passwd",
             "/../../etc/passwd",
             "/%FF",
@@ -123,8 +124,9 @@ class HeaderTests(SiteTestCase):
             ("OPTIONS", "/api/v1/checkout", "POST"),
             ("BREW", "/api/v1/inventory/A", "DELETE, PUT"),
             ("GET", "/api/v1/inventory/reset", "POST"),
+            ("POST", "/ws", "GET"),
         ):
-            answer = self.shopping.ask(method, path)
+            answer = self.shopping.ask(method, path, Upgrade="websocket")
             self.assertEqual(answer.refusal, (405, "bad_request"), path)
             self.assertEqual(answer.headers["allow"], allowed)
 
