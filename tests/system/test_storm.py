@@ -143,11 +143,11 @@ class OutagesTests(SynchronousTestCase):
         """While the machine has no time for anybody, nobody is held to his."""
         path = Path(self.mktemp())
         fast, slow = WORK_SECONDS * 1.5, WORK_SECONDS * 2 * SLOWNESS_MAX
-        path.write_text(f"3 {3 + fast}\n10 {10 + slow}\n20 20.3\n30")
+        path.write_text(f"3 {3 + fast}\n10 {10 + slow}\n20 20.5\n30")
         verdict = Verdict(self.outages, Yardstick(path).starved())
         (first, second) = verdict.starved
         self.assertEqual((first.begin, first.end), (9.75, 10.25 + slow))
-        self.assertEqual((second.begin, second.end), (19.75, 20.55))
+        self.assertEqual((second.begin, second.end), (19.75, 20.75))
         self.assertEqual(self.judge(9, 11.5, verdict=verdict), "")
         self.assertIn("without an outage", self.judge(3, 5.5, verdict=verdict))
 
