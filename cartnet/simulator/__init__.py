@@ -17,7 +17,6 @@ Read in this order::
     findings.py   what a run has looked at, and how it can fail
     run.py        one run: faults for some time, then peace and a verdict
     shopper.py    for scripts: a user who goes on until each thing is certainly done
-    troubled.py   for tests: a cluster under random faults, with such shoppers
 
 It hands the production classes their :class:`~cartnet.seams.Seams`; nothing in the
 product imports it.

@@ -1,4 +1,4 @@
-"""Shoppers of a simulated cluster: they go on until each thing is certainly done."""
+"""A shopper for scripts: goes on until each thing is certainly done."""
 
 from __future__ import annotations
 
@@ -15,51 +15,17 @@ from cartnet.seams import Seams
 
 TRY_AGAIN = frozenset({"unavailable", "timeout", "internal", "overloaded"})
 
-ITEMS = ("A", "B", "C")
-
 
 class Shopper:
-    """One user, who adds items and checks out, each step under a key of its own.
-
-    :ivar orders: the orders that were acknowledged, by id.
-    :ivar refused_count: checkouts that found too little stock.
-    :ivar attempts: how many calls were sent.
-    """
+    """One user, who does each thing under a key of its own."""
 
     def __init__(self, name: str, client: GroupClient, seams: Seams) -> None:
         self.name = name
-        self.orders: dict[str, Any] = {}
-        self.attempts = 0
-        self.refused_count = 0
         self._client = client
         self._seams = seams
         self._random: Random = seams.random
         self._keys = 0
         self.session: str | None = None
-
-    async def shop(self, checkouts: int) -> None:
-        """Make an account, log in, then fill the cart and check out."""
-        await self.surely(
-            "create_account", {"username": self.name, "password": "password1"}
-        )
-        await self.log_in()
-        for _ in range(checkouts):
-            for _ in range(self._random.randrange(1, 4)):
-                item = self._random.choice(ITEMS)
-                quantity = self._random.randrange(1, 6)
-                await self.surely("add_to_cart", {"item": item, "quantity": quantity})
-            try:
-                order = await self.surely("checkout", {})
-            except Refused as refused:
-                if refused.code != "out_of_stock":
-                    raise
-                self.refused_count += 1
-                for item in ITEMS:
-                    await self.surely("remove_from_cart", {"item": item})
-            else:
-                assert order["id"] not in self.orders, "a new key is a new order"
-                self.orders[order["id"]] = order
-            await self._pause(self._random.random())
 
     async def log_in(self) -> None:
         answer = await self.surely(
@@ -73,7 +39,6 @@ class Shopper:
         key = f"{self.name} {self._keys}"
         session = self.session if call not in ("create_account", "login") else None
         while True:
-            self.attempts += 1
             try:
                 raw = await self._client.call(
                     call, args, session=session, key=key, resend=True

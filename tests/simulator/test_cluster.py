@@ -1,11 +1,7 @@
-"""Real replicas, all of them, in a simulated world.
-
-``CARTNET_SEED=N`` repeats one troubled run, ``CARTNET_CLUSTER_SEEDS=N`` makes as many.
-"""
+"""Real replicas, all of them, in a simulated world."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import msgspec
@@ -14,19 +10,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from cartnet.errors import Refused
 from cartnet.simulator.cluster import SimulatedCluster
 from cartnet.simulator.shopper import Shopper
-from cartnet.simulator.troubled import TroubledCluster
-from tests.simulator.processes import said
-
-SEEDS = int(os.environ.get("CARTNET_CLUSTER_SEEDS", "6"))
-
-
-BUGS = (32,)
-"""Seeds that have found a bug, which must not come back."""
-
-
-def seeds() -> list[int]:
-    one = os.environ.get("CARTNET_SEED")
-    return [*range(SEEDS), *BUGS] if one is None else [int(one)]
 
 
 class ClusterTests(SynchronousTestCase):
@@ -149,30 +132,3 @@ class ClusterTests(SynchronousTestCase):
         self.cluster.start("s1r2")
         self.cluster.run_until_serving()
         self.assertEqual(self.cluster.replicas["s1r1"].status().role, "learner")
-
-
-class TroubleTests(SynchronousTestCase):
-    """Kills, power cuts and partitions, with shoppers who insist."""
-
-    def test_nothing_is_lost_or_doubled(self) -> None:
-        """Orders are placed once, stock is conserved, and all replicas agree."""
-        for seed in seeds():
-            troubled = TroubledCluster(seed)
-            try:
-                troubled.run()
-                troubled.check()
-                self.assertGreater(sum(len(s.orders) for s in troubled.shoppers), 20)
-            except Exception as error:
-                error.add_note(f"CARTNET_SEED={seed} repeats it")
-                raise
-
-    def test_one_seed_is_one_history(self) -> None:
-        """Of production classes too, in any process, whatever the hash seed is."""
-        arguments = ("simulate", "--seed", 3, "--minutes", 0.2)
-        told = {
-            said("cartnet", *arguments, hash_seed=hash_seed).splitlines()[-1]
-            for hash_seed in (1, 2)
-        }
-
-        self.assertEqual(len(told), 1)
-        self.assertRegex(told.pop(), "^digest [0-9a-f]{64}$")

@@ -7,14 +7,13 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
-from typing_extensions import override
 
 from cartnet.errors import Refused
 from cartnet.limits import FAULT_SECONDS_MAX
 from cartnet.replica.gate import Fault
 from cartnet.simulator.cluster import SimulatedCluster
 from cartnet.simulator.options import OPERATOR_PASSWORD
-from cartnet.simulator.troubled import TroubledCluster
+from tests.simulator.running import assert_clean
 
 FAILOVER_SECONDS_MAX = 0.6 + 2 * 0.1 + 0.1 + 0.3
 """The election timeout, two ranks, the jitter; votes, and an entry of the new term."""
@@ -248,56 +247,13 @@ class FaultTests(SynchronousTestCase):
         self.assertEqual(stopped, [None])
 
 
-class Pestered(TroubledCluster):
-    """Trouble that hangs, cuts off and hands over."""
-
-    @override
-    def _trouble(self) -> None:
-        cluster, random = self.cluster, self._random
-        names = [*cluster.replicas]
-        match random.randrange(6):
-            case 0 | 1:
-                self._for_a_while(random.choice(names), "pause", "resume")
-            case 2 | 3:
-                self._for_a_while(random.choice(names), "isolate", "heal")
-            case 4:
-                group = random.choice(cluster.topology.groups)
-                leader = cluster.leader(group.name)
-                if leader is None or cluster.replicas[leader].gate.shut:
-                    return
-                try:
-                    cluster.replicas[leader].transfer(random.choice(group.names))
-                except Refused:
-                    return
-            case _:
-                super()._trouble()
-
-    def _for_a_while(self, name: str, begin: Fault, end: Fault) -> None:
-        replica = self.cluster.replicas[name]
-        try:
-            replica.gate.inject(begin)
-        except Refused:
-            return
-
-        def is_over() -> None:
-            if self.cluster.replicas.get(name) is replica:
-                replica.gate.inject(end)
-
-        self.cluster.world.clock.callLater(self._random.uniform(0, 4), is_over)
-
-
 class PesteredTests(SynchronousTestCase):
     """Shopping while replicas hang, are cut off and change office."""
 
     def test_seeds(self) -> None:
         """Whatever is done to the replicas, the shop's promises hold."""
-        for seed in range(6):
-            troubled = Pestered(seed)
-            try:
-                troubled.run()
-                troubled.check()
-            except Exception as error:
-                raise AssertionError(f"seed {seed}") from error
+        for seed in range(3):
+            assert_clean(seed, faults=("product pause", "isolate", "transfer"))
 
 
 def _group(name: str) -> str:

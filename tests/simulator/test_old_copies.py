@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.simulator.cluster import SimulatedCluster
 from cartnet.simulator.shopper import Shopper
-from cartnet.simulator.troubled import TroubledCluster
+from tests.simulator.running import assert_clean
 
 NAMES = ("s1r0", "s1r1", "s1r2")
 
@@ -100,11 +100,13 @@ class OldCopyTests(SynchronousTestCase):
         self.assertEqual(role, "follower")
 
     def test_among_other_troubles(self) -> None:
-        """The troubled runs do put old copies back, and are not troubled by it."""
+        """Troubled runs put old copies back among other faults, and nothing is lost."""
         restored = 0
         for seed in range(3):
-            troubled = TroubledCluster(seed)
-            troubled.run()
-            troubled.check()
-            restored += troubled.restored
+            outcome = assert_clean(
+                seed,
+                faults=("old copy", "wiped disk", "crash", "power cut", "partition"),
+                sizes={"lb": 3, "s1": 3, "it": 3},
+            )
+            restored += outcome.tally.faults["old copy"]
         self.assertGreater(restored, 0)

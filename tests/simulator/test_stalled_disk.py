@@ -7,13 +7,12 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
-from typing_extensions import override
 
 from cartnet.consensus.timing import DISK_STALL_SECONDS
 from cartnet.errors import Refused
 from cartnet.simulator.cluster import SimulatedCluster
 from cartnet.simulator.shopper import Shopper
-from cartnet.simulator.troubled import TroubledCluster
+from tests.simulator.running import assert_clean
 
 STALL_SECONDS = 10.0
 NOTICED_SECONDS_MAX = 0.5
@@ -133,32 +132,10 @@ class StalledDiskTests(SynchronousTestCase):
         self.assertEqual(self.quantity(), 1)
 
 
-class Stalling(TroubledCluster):
-    """Trouble that holds disks up, leaders' above all."""
-
-    @override
-    def _trouble(self) -> None:
-        cluster, random = self.cluster, self._random
-        if random.random() < 0.3:
-            super()._trouble()
-            return
-        group = random.choice(cluster.topology.groups)
-        name = cluster.leader(group.name) or random.choice(group.names)
-        cluster.world.hosts[name].disk.stall(random.uniform(0.5, 5))
-
-
 class StallingTests(SynchronousTestCase):
     """Shopping while one disk after another holds its replica up."""
 
     def test_seeds(self) -> None:
         """No order is lost or doubled, stock is conserved, and all replicas agree."""
-        for seed in range(4):
-            troubled = Stalling(seed)
-            try:
-                troubled.run()
-                # Part of a snapshot may have been lost: that is noticed in 10 s.
-                troubled.cluster.run_for(15)
-                troubled.check()
-            except Exception as error:
-                error.add_note(f"seed {seed}")
-                raise
+        for seed in range(3):
+            assert_clean(seed, faults=("stalled disk", "slow disk", "crash leader"))
