@@ -223,7 +223,7 @@ HAND_OVER_SECONDS_MAX: Final = 0.5
 DRAIN_SECONDS_MAX: Final = 3.5
 """How long a clean stop waits for the answers to requests in hand."""
 
-CONSOLE_ALONE_SECONDS_MAX: Final = 1.0
+CONSOLE_ALONE_SECONDS_MAX: Final = 0.7
 """For so long a stopping console has all replicas at its service; then they stop, too.
 """
 
@@ -532,3 +532,6 @@ assert FEED_SILENCE_SECONDS_MAX > 5
 assert ANSWER_GRACE_SECONDS < ANSWER_BACKSTOP_SECONDS
 assert ANSWER_BACKSTOP_SECONDS + LISTENER_SWEEP_SECONDS < 1
 assert WEBSOCKETS_UNREAD_BYTES_MAX > SEND_BUFFER_BYTES_MAX
+# All of a process's end takes less than 5 s.
+assert CONSOLE_ALONE_SECONDS_MAX + STOP_SECONDS_MAX < 4.8
+assert DRAIN_SECONDS_MAX + CLOSE_SECONDS_MAX < 4.8
