@@ -10,7 +10,7 @@ from twisted.web import http
 from cartnet.console.errors import body_of, headers_of, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cartnet.console.channel import HttpRequest
     from cartnet.errors import Refused
@@ -30,7 +30,13 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
+REQUEST_ID_BYTES: Final = 8
 STRICT_TRANSPORT: Final = "max-age=31536000"
+
+
+def new_request_id(token_bytes: Callable[[int], bytes]) -> str:
+    """Draw what an answer and the log call a request."""
+    return token_bytes(REQUEST_ID_BYTES).hex()
 
 
 def headers_for(request_id: str, *, secure: bool) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
 from twisted.internet.defer import Deferred
@@ -15,6 +15,7 @@ from twisted.web.resource import Resource
 from typing_extensions import override
 
 from cartnet.checkout.waiting import within
+from cartnet.console.answers import new_request_id
 from cartnet.console.api import Api
 from cartnet.console.channel import Channel, HttpRequest
 from cartnet.console.monitors import Monitors
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from cartnet.console.monitors import Reporter
     from cartnet.seams import Seams
 
-REQUEST_ID_BYTES: Final = 8
-
 
 class _Site(server.Site):
     """Twisted's site, without its log file and its clock that ticks every second."""
@@ -67,7 +66,7 @@ class _Site(server.Site):
         self._log = log
 
     def new_id(self) -> str:
-        return self._token_bytes(REQUEST_ID_BYTES).hex()
+        return new_request_id(self._token_bytes)
 
     def log_failure(self, request_id: str, failure: Failure) -> None:
         self._log.failure("request {id} broke", failure, id=request_id)

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from typing_extensions import override
 
+from cartnet.console.answers import new_request_id
 from cartnet.console.browser import is_foreign, session_in
 from cartnet.console.errors import Unfit, body_of, headers_of, status_of
 from cartnet.console.socket import Socket
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 GOING_AWAY: Final = 1001
 """Why a WebSocket is closed at the end (RFC 6455, 7.4)."""
-
-REQUEST_ID_BYTES: Final = 8
 
 
 class WebSockets:
@@ -160,7 +159,7 @@ class WebSockets:
 
     def new_id(self) -> str:
         """Draw an id for a refusal, as every HTTP answer has one."""
-        return self._token_bytes(REQUEST_ID_BYTES).hex()
+        return new_request_id(self._token_bytes)
 
     def left(self, socket: Socket) -> None:
         """A connection has ended."""
