@@ -107,6 +107,7 @@ class OldCopyTests(SynchronousTestCase):
                 seed,
                 faults=("old copy", "wiped disk", "crash", "power cut", "partition"),
                 sizes={"lb": 3, "s1": 3, "it": 3},
+                target=None,
             )
             restored += outcome.tally.faults["old copy"]
         self.assertGreater(restored, 0)

@@ -6,6 +6,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cartnet.storage import journal
+
 if TYPE_CHECKING:
     from cartnet.simulator.checks.truth import Truth
     from cartnet.simulator.disk import File
@@ -127,13 +129,17 @@ class Files:
         """Each entry against the one true entry of its index and term, and that one's
         predecessor: by induction equal entries have equal logs before them (3.5)."""
         rows = cursor.execute(
-            "SELECT idx, term, checksum FROM log WHERE idx >= ? ORDER BY idx",
+            "SELECT idx, term, checksum, command FROM log WHERE idx >= ? ORDER BY idx",
             (settled,),
         )
         before: tuple[int, int] | None = None
         if settled == base_index and base_index:
             before = base_index, base_term
-        for index, term, checksum in rows:
+        for index, term, checksum, command in rows:
+            if journal.checksum(index, term, command) != checksum:
+                # Damaged on the disk: its replica has yet to find that.
+                before = None
+                continue
             known_sum, known_before = self._entries.get((index, term), (checksum, None))
             self._tally.require(
                 "R3 S3 equal index and term, equal entry and prefix",
