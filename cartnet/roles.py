@@ -19,7 +19,7 @@ from cartnet.calls.catalogue import Catalogue
 from cartnet.calls.directory import DirectoryCalls, located_by
 from cartnet.calls.inventory import InventoryCalls
 from cartnet.calls.password_file import PasswordFile
-from cartnet.calls.passwords import Argon2Hasher, Passwords
+from cartnet.calls.passwords import Argon2Hasher, Hasher, Passwords
 from cartnet.calls.router import Router
 from cartnet.calls.shard import ShardCalls
 from cartnet.client.group import GroupClient
@@ -169,11 +169,16 @@ class Replicas:
 
     supervisor: InProcess
 
-    def __init__(self, plan: Plan, seams: Seams, logs: Logs) -> None:
+    def __init__(
+        self, plan: Plan, seams: Seams, logs: Logs, hasher: Hasher | None = None
+    ) -> None:
+        """:param hasher: of passwords; argon2id by default."""
         self._plan = plan
         self._seams = seams
         self._logs = logs
-        self._passwords = Passwords(Argon2Hasher(), seams.in_thread, seams.token_bytes)
+        self._passwords = Passwords(
+            hasher or Argon2Hasher(), seams.in_thread, seams.token_bytes
+        )
 
     def make(self, name: str) -> Replica:
         """Put one incarnation together; it touches nothing before it is claimed."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, Logger
 from twisted.python.failure import Failure
 
+from cartnet.calls.passwords import SALT_BYTES
 from cartnet.client.group import GroupClient
 from cartnet.replica.scrubber import is_disk_trouble
 from cartnet.roles import Replicas, group_clients
@@ -24,6 +26,7 @@ from cartnet.topology.placement import Plan
 if TYPE_CHECKING:
     from cartnet.observability.logs import Logs
     from cartnet.replica.replica import Replica
+    from cartnet.seams import Seams
 
 T = TypeVar("T")
 
@@ -48,6 +51,21 @@ password = {OPERATOR_PASSWORD}
 
 CALL_SECONDS_MAX = 30.0
 """A call that is not answered by then is a bug: each has its own time-out."""
+
+
+class QuickHasher:
+    """A salted hash of passwords that costs nothing: the simulator's time is dear."""
+
+    dummy: Final = "-"
+
+    def hash(self, password: str, salt: bytes) -> str:
+        return salt.hex() + sha256(salt + password.encode()).hexdigest()
+
+    def verify(self, password_hash: str, password: str) -> bool:
+        if password_hash == self.dummy:
+            return False
+        salt = bytes.fromhex(password_hash[: 2 * SALT_BYTES])
+        return password_hash == self.hash(password, salt)
 
 
 class SimulatedLogs:
@@ -106,7 +124,7 @@ class SimulatedCluster:
         for name in names or self.topology.names:
             assert name not in self.replicas, f"{name} runs already"
             seams = self.world.hosts[name].seams
-            replica = Replicas(self._plan, seams, cast("Logs", self.logs)).make(name)
+            replica = self._replicas(seams).make(name)
             self.replicas[name] = replica
             if self.stepped is not None:
                 process = self.world.hosts[name].process
@@ -114,6 +132,9 @@ class SimulatedCluster:
             replica.listen()
             replica.start().addErrback(replica.failed_by)
             replica.failed.addErrback(self._failed, replica)
+
+    def _replicas(self, seams: Seams) -> Replicas:
+        return Replicas(self._plan, seams, cast("Logs", self.logs), QuickHasher())
 
     def _failed(self, reason: Failure, replica: Replica) -> None:
         """A replica has stopped by itself: with an unfit file it begins anew."""
