@@ -104,16 +104,21 @@ class Run:
         """All is healed: what must come to pass then does, in time."""
         self.nemesis.heal()
         self.crowd.stop()
-        self._await("all groups accept writes", SERVING_SECONDS_MAX, self._unserved)
-        self._await("customers end", ENDING_SECONDS_MAX, self.crowd.at_work)
-        self.crowd.settle()
-        self._await("customers know", ENDING_SECONDS_MAX, self.crowd.at_work)
+        self.crowd.probe()
         self._await(
-            "replicas are equal, no order is pending",
+            "L1 all groups accept writes", SERVING_SECONDS_MAX, self.crowd.unproven
+        )
+        self._await(
+            "S10 customers have answers", ENDING_SECONDS_MAX, self.crowd.at_work
+        )
+        self.crowd.settle()
+        self._await("S6 customers find out", ENDING_SECONDS_MAX, self.crowd.at_work)
+        self._await(
+            "S4 S8 O4 replicas are equal, no order is pending",
             SETTLING_SECONDS_MAX,
             self.checks.unsettled,
         )
-        self._await("feeds speak", SILENCE_SECONDS_MAX, self._unheard)
+        self._await("F2 feeds speak", SILENCE_SECONDS_MAX, self._unheard)
         if self._options.lexical:
             self._await("R11 the preferred lead", PREFERRED_SECONDS_MAX, self._usurped)
 

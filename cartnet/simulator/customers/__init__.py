@@ -7,5 +7,6 @@ Read in this order::
     device.py    a shopper's device: one operation after another
     operator.py  the operator, who changes stock and prices
     watcher.py   a follower of the inventory's feed
+    prober.py    whether every group takes writes, once all was healed
     crowd.py     all of them, from their first call to the last
 """

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from cartnet.simulator.customers.device import Device
 from cartnet.simulator.customers.history import History
 from cartnet.simulator.customers.operator import Operator
+from cartnet.simulator.customers.prober import Prober
 from cartnet.simulator.customers.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -66,6 +67,15 @@ class Crowd:
             3 * options.think_seconds,
             options.stock,
         )
+        host = self._host("prober")
+        self.prober = Prober(
+            host,
+            cluster.clients(host)["lb"],
+            cluster.world.host(host).seams,
+            cluster.world.random("prober wishes"),
+            self.history,
+            tally,
+        )
         for number in range(2):
             host = self._host(f"watcher{number}")
             self.watchers.append(Watcher(host, cluster.world.host(host).seams, tally))
@@ -88,6 +98,16 @@ class Crowd:
         """Ask all to end with the operation that they have in hand."""
         for caller in self._callers:
             caller.stopping = True
+
+    def probe(self) -> None:
+        """Have each group take a write."""
+        shards = [group.name for group in self._cluster.topology.shards]
+        self._follow(self.prober.probe(shards, self.operator))
+
+    def unproven(self) -> str | None:
+        """Which groups have not taken a write since; None once all have."""
+        self.check()
+        return ", ".join(self.prober.unproven) or None
 
     def settle(self) -> None:
         """Have all find out what they do not know; call it once all have ended."""

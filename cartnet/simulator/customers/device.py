@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final
 
+from cartnet.limits import CART_LINES_MAX, QUANTITY_MAX
 from cartnet.simulator.customers.caller import Caller
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Device(Caller):
         )
         self.user = user
         self.stopping = False
+        self._version = 0
         self._clients = clients
         self._passwords = [f"password of {user}.{each}" for each in range(devices)]
         self._number = number
@@ -154,12 +156,34 @@ class Device(Caller):
 
     def _still_known(self, operation: Operation) -> None:
         """Nobody has logged out, and no session is old enough to end."""
+        self._see(operation)
         refused = operation.refused if operation.ending == "refused" else None
         self.tally.require(
             "S1 a session that was given is known",
             refused is None or refused.code != "unauthenticated",
             operation,
         )
+
+    def _see(self, operation: Operation) -> None:
+        """Look at a cart that was shown to this device."""
+        if operation.ending != "ok" or "version" not in operation.answer:
+            return
+        cart = operation.answer
+        quantities = [line["quantity"] for line in cart["items"]]
+        items = {line["item"] for line in cart["items"]}
+        self.tally.require(
+            "K2 a cart has whole lines within their bounds",
+            all(1 <= each <= QUANTITY_MAX for each in quantities)
+            and len(items) == len(quantities) <= CART_LINES_MAX,
+            operation,
+        )
+        self.tally.require(
+            "K4 a device never sees an older cart",
+            cart["version"] >= self._version,
+            operation,
+            f" after version {self._version}",
+        )
+        self._version = cart["version"]
 
     async def _race_for_a_name(self) -> None:
         name = f"name{self.random.randrange(12)}"

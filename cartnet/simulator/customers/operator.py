@@ -63,14 +63,17 @@ class Operator(Caller):
                 await self.do(NAME, "put_item", args, key=self.key())
             case 3 | 4 | 5 | 6:
                 change = random.randrange(-self._stock // 4, self._stock // 2)
-                args = {"item": item, "quantity_change": change}
-                await self.do(NAME, "update_inventory", args, key=self.key())
+                await self.change_stock(item, change)
             case 7:
                 await self.do(NAME, "remove_item", {"item": "D"}, key=self.key())
             case 8 if random.random() < 0.2:
                 await self.do(NAME, "reset_inventory", key=self.key())
             case _:
                 await self.do("", "get_inventory", anonymous=True)
+
+    async def change_stock(self, item: str, change: int) -> None:
+        args = {"item": item, "quantity_change": change}
+        await self.do(NAME, "update_inventory", args, key=self.key())
 
     async def settle(self) -> None:
         """Find out what has become of what was given up."""

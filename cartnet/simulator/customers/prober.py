@@ -1,0 +1,44 @@
+"""One who wants to know, once all was healed, whether every group takes writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cartnet.simulator.customers.caller import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cartnet.simulator.customers.operator import Operator
+
+
+class Prober(Caller):
+    """Makes accounts, each on a shard that chance chooses, until all were chosen.
+
+    :ivar unproven: the groups that have not taken a write yet.
+    """
+
+    unproven: tuple[str, ...] = ()
+
+    async def probe(self, shards: Iterable[str], operator: Operator) -> None:
+        self.unproven = ("lb", *shards, "it")
+        number = 0
+        while len(self.unproven) > 1:
+            number += 1
+            name = f"{self.name}{number}"
+            args = {"username": name, "password": f"password of {name}"}
+            made = await self.do(
+                name,
+                "create_account",
+                args,
+                key=self.key(),
+                anonymous=True,
+                insist=True,
+            )
+            self._proven("lb", made.answer["shard"])
+        if operator.session is not None:
+            await operator.change_stock("A", 1)
+        self._proven("it")
+
+    def _proven(self, *groups: str) -> None:
+        self.unproven = tuple(each for each in self.unproven if each not in groups)
