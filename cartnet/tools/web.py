@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import treq
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.task import react
 from twisted.internet.threads import blockingCallFromThread
@@ -66,6 +67,7 @@ class Web:
                 " http://127.0.0.1:8080"
             )
         self.url = f"{parts.scheme}://{parts.netloc}"
+        self._reactor = reactor
         self._seconds_max = seconds_max
         self._pool = HTTPConnectionPool(reactor)
         agent = Agent(reactor, connectTimeout=CONNECT_SECONDS_MAX, pool=self._pool)
@@ -107,26 +109,33 @@ class Web:
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = msgspec.json.encode(body)
-        try:
+
+        async def asked() -> tuple[int, bytes]:
+            url = self.url + API + path
             response = await self._http.request(
                 method,
-                self.url + API + path,
+                url,
                 headers=headers,
                 data=content,
-                timeout=self._seconds_max,
                 allow_redirects=False,
             )
-            answered = await response.content()
+            return response.code, await response.content()
+
+        asking = Deferred.fromCoroutine(asked())
+        try:
+            status, answered = await asking.addTimeout(self._seconds_max, self._reactor)
+        except DeferredTimeoutError:
+            raise ConnectionError("it takes too long") from None
         except _LOST as error:
             why = str(error).rstrip(".") or type(error).__name__
             raise ConnectionError(why) from None
-        if response.code == 204:
+        if status == 204:
             return None
         try:
             answer = msgspec.json.decode(answered)
         except msgspec.MsgspecError:
             raise ConnectionError("what answered is no console") from None
-        if response.code < 400:
+        if status < 400:
             return answer
         raise _refused(answer)
 
