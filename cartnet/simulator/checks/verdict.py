@@ -37,12 +37,13 @@ class Checks:
             name: Consensus(truth, self._files[name], tally)
             for name, truth in self._truths.items()
         }
-        cluster.stepped = self._stepped
+        cluster.stepped = self.stepped
         for group in cluster.topology.groups:
             for name in group.names:
                 self._watch_disk(group, name)
 
-    def _stepped(self, replica: Replica) -> None:
+    def stepped(self, replica: Replica) -> None:
+        """Look at a replica that has just done something."""
         raft = replica.raft
         if raft is not None and not replica.failed.called:
             self._consensus[replica.group.name].stepped(replica.name, raft)

@@ -1,0 +1,88 @@
+"""The checkers of Rafts and files see what was broken on purpose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from cartnet.simulator.checks.truth import Truth
+from cartnet.simulator.checks.verdict import Checks
+from cartnet.simulator.cluster import SimulatedCluster
+from cartnet.simulator.findings import Incorrect, Tally
+
+
+class StepTests(SynchronousTestCase):
+    """One cluster that serves, with all checkers looking on."""
+
+    def setUp(self) -> None:
+        self.cluster = SimulatedCluster(seed=2)
+        self.tally = Tally()
+        self.checks = Checks(self.cluster, self.tally)
+        self.cluster.start()
+        self.cluster.run_until_serving()
+        self.cluster.run_for(1)
+
+    def raft(self, name: str) -> Any:
+        return self.cluster.replicas[name].raft
+
+    def assert_incorrect(self, check: str, seconds: float = 12) -> None:
+        with self.assertRaises(Incorrect) as caught:
+            self.cluster.run_for(seconds)
+        self.assertIn(check, caught.exception.check)
+
+    def test_all_is_well(self) -> None:
+        """A cluster that nobody has touched passes every check, often."""
+        self.cluster.kill("s1r0")
+        self.cluster.run_until_serving()
+        self.cluster.start("s1r0")
+        self.cluster.run_for(12)
+
+        self.assertIsNone(self.checks.unsettled())
+        for check in ("R1", "R2", "R3", "R4", "R5", "R7", "R8", "S1"):
+            made = sum(n for each, n in self.tally.checks.items() if check in each)
+            self.assertGreater(made, 0, check)
+
+    def test_two_leaders(self) -> None:
+        """A second leader of a term is seen (R1)."""
+        leader, follower = self.raft("s1r0"), self.raft("s1r1")
+        follower.term, follower.vote = leader.term, "s1r1"
+        follower.become_leader()
+
+        self.assert_incorrect("R1")
+
+    def test_commit_without_a_majority(self) -> None:
+        """An entry that is committed before a majority has synced it is seen (S1)."""
+        leader = self.raft("s1r0")
+        leader.propose([leader.log.slice(1, 1, 0)[0].command])
+        leader.commit_index = leader.log.last_index
+
+        self.assert_incorrect("S1")
+
+    def test_another_entry(self) -> None:
+        """A committed entry that is another one elsewhere is seen (S3)."""
+        truth = Truth(self.cluster.topology.group("s1"), self.tally)
+        self.assertTrue(truth.commit("s1r0", 1, 1, b"[1]"))
+        self.assertFalse(truth.commit("s1r1", 1, 1, b"[1]"))
+
+        with self.assertRaises(Incorrect) as caught:
+            truth.commit("s1r2", 1, 1, b"[2]")
+        self.assertIn("S3", caught.exception.check)
+
+    def test_other_tables(self) -> None:
+        """Tables that differ at one index are seen by their digests (S4)."""
+        self.cluster.cursor("it1").execute("UPDATE digest SET digest = '0'")
+
+        self.assert_incorrect("S4")
+
+    def test_lower_term(self) -> None:
+        """A file whose term falls is seen (R7)."""
+        self.cluster.cursor("it1").execute("UPDATE hard_state SET term = 0")
+
+        self.assert_incorrect("R7")
+
+    def test_second_vote(self) -> None:
+        """A file with another vote in one term is seen (R7)."""
+        self.cluster.cursor("it1").execute("UPDATE hard_state SET vote = 'it2'")
+
+        self.assert_incorrect("R7")
