@@ -56,9 +56,9 @@ class Processes:
         """Everywhere at once; all come back together, or one by one."""
         names = [name for name in self._victims.names if name in self._cluster.replicas]
         self._cluster.kill(*names, power_lost=True)
-        if self._random.random() < 0.5:
+        if names and self._random.random() < 0.5:
             self._cluster.start(*names)
-        return True
+        return bool(names)
 
     # --- At chosen points ------------------------------------------------------------
 
