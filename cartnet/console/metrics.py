@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import (
@@ -73,7 +73,7 @@ class Meters:
             ("group",),
             registry=registry,
         )
-        self._last_event = 0
+        self._counted: Collection[int] = ()
 
     def requested(self, route: str, method: str, status: int, seconds: float) -> None:
         """An HTTP request was answered; ``route`` is a route's path."""
@@ -89,11 +89,12 @@ class Meters:
 
     def exposition(self, report: ClusterReport) -> bytes:
         """Everything, in Prometheus' text format."""
-        for event in report.timeline:
-            if event.kind == "leader" and event.id > self._last_event:
+        elections = {each.id: each for each in report.timeline if each.kind == "leader"}
+        for event in elections.values():
+            if event.id not in self._counted:
                 self._elections.labels(event.group).inc()
-        if report.timeline:
-            self._last_event = report.timeline[-1].id
+        # By id, since an older event may turn out to be one; the timeline is bounded.
+        self._counted = elections.keys()
         of_report = CollectorRegistry()
         of_report.register(_Reported(report))
         return generate_latest(self._registry) + generate_latest(of_report)

@@ -133,9 +133,11 @@ class MonitorTests(SynchronousTestCase):
     def test_elections(self) -> None:
         """Each new leader counts once, however often it is looked."""
         timeline = self.shopping.watched.timeline
-        timeline += [event(1, "leader", "s1"), event(2, "died", "s1")]
+        timeline += [event(1, "leader", "s1"), event(2, "transferred", "it")]
         first = self.values()
-        timeline += [event(3, "leader", "s1"), event(4, "leader", "it")]
+        # A transfer that was asked for is an election once it is seen.
+        timeline[1] = event(2, "leader", "it")
+        timeline += [event(3, "leader", "s1"), event(4, "died", "it")]
         self.values()
 
         values = self.values()
