@@ -13,7 +13,7 @@ from tests.system.storm.outages import ELECTION_SECONDS_MAX, Outages, Window
 from tests.system.storm.report import AVAILABILITY
 from tests.system.storm.storm import Options, blow
 from tests.system.storm.verdict import ANSWERED_SECONDS_MAX, Verdict
-from tests.system.storm.yardstick import SLOWNESS_MAX, WORK_SECONDS, Yardstick
+from tests.system.storm.yardstick import SLOWNESS_USUAL, WORK_SECONDS, Yardstick
 
 GROUPS = {"lb": ["lb0", "lb1", "lb2"], "s1": ["s1r0", "s1r1", "s1r2"], "it": ["it0"]}
 SECONDS = 8
@@ -140,16 +140,24 @@ class OutagesTests(SynchronousTestCase):
         self.assertIn("without an outage", self.judge(6.5, 9))
 
     def test_busy_machine(self) -> None:
-        """While the machine has no time for anybody, nobody is held to his."""
+        """While the machine has less time for everybody, nobody is held to the clock
+        on the wall."""
         path = Path(self.mktemp())
-        fast, slow = WORK_SECONDS * 1.5, WORK_SECONDS * 2 * SLOWNESS_MAX
-        path.write_text(f"3 {3 + fast}\n10 {10 + slow}\n20 20.5\n30")
-        verdict = Verdict(self.outages, Yardstick(path).starved())
-        (first, second) = verdict.starved
-        self.assertEqual((first.begin, first.end), (9.75, 10.25 + slow))
-        self.assertEqual((second.begin, second.end), (19.75, 20.75))
-        self.assertEqual(self.judge(9, 11.5, verdict=verdict), "")
-        self.assertIn("without an outage", self.judge(3, 5.5, verdict=verdict))
+        fast, slow = SLOWNESS_USUAL * WORK_SECONDS, 10 * SLOWNESS_USUAL * WORK_SECONDS
+        pieces = [(at, at + (slow if 20 <= at < 40 else fast)) for at in range(60)]
+        path.write_text("".join(f"{a} {b}\n" for a, b in pieces) + "60 6")
+        given = Yardstick(path).given()
+        self.assertEqual(given(0), 0)
+        self.assertAlmostEqual(given(19.5), 19.5)
+        self.assertAlmostEqual(given(36) - given(26), 1)
+        self.assertAlmostEqual(given(60) - given(50), 10)
+        self.assertAlmostEqual(given(70) - given(60), 10)
+        self.assertIn("without an outage", self.judge(26, 36))
+        self.assertEqual(self.judge(26, 36, verdict=Verdict(self.outages, given)), "")
+
+        self.at(26).begin("kill", "s1r0")
+        verdict = Verdict(self.outages, given)
+        self.assertEqual(self.judge(32, 35, "timeout", verdict=verdict), "")
 
     def test_other_refusals(self) -> None:
         """No outage excuses that a call is refused for another reason."""

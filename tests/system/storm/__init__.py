@@ -13,7 +13,7 @@ Read in this order::
     hands.py      how it is done: by signals and the admin line
     outages.py    what the script has done so far: when was a group's majority away?
     clients.py    who shops, registers and restocks meanwhile
-    yardstick.py  when the machine itself had no time
+    yardstick.py  how much time the machine gave
     attempts.py   every call as its client saw it
     verdict.py    which of them no outage excuses
     report.py     all of it for a person

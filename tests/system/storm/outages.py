@@ -118,17 +118,25 @@ class Outages:
             windows.append(Window(began, self._clock()))
         return windows
 
-    def unavailable(self, group: str) -> list[Window]:
+    def unavailable(
+        self, group: str, given: Callable[[float], float] = float
+    ) -> list[Window]:
         """When a group may have been without a leader: it had no majority, or was
         electing after that or for another cause. What is done in the middle of an
-        election may cost another one."""
-        windows = self.without_majority(group)
-        regained = {window.end for window in windows}
+        election may cost another one.
+
+        :param given: the clock by which elections have to be in time, and which the
+            windows are of.
+        """
+        away = self.without_majority(group)
+        regained = {window.end for window in away}
+        windows = [Window(given(window.begin), given(window.end)) for window in away]
         elected = 0.0
         for change in self._changes_of(group):
-            if change.electing or change.at in regained or change.at < elected:
-                elected = change.at + ELECTION_SECONDS_MAX
-                windows.append(Window(change.at, elected))
+            at = given(change.at)
+            if change.electing or change.at in regained or at < elected:
+                elected = at + ELECTION_SECONDS_MAX
+                windows.append(Window(at, elected))
         return merged(windows)
 
     def last_changes(self, groups: Iterable[str], before: float) -> list[Change]:

@@ -80,11 +80,15 @@ class Storm:
         market = Market(self._cluster, self._record, Random(self._options.seed))
         with self._yardstick:
             self._shop(market)
-        verdict = Verdict(self._outages, self._yardstick.starved())
+        given = self._yardstick.given()
+        verdict = Verdict(self._outages, given)
         with holding(AVAILABILITY):
             found = list(availability(verdict, self._record, self._outages))
             assert not found, "\n".join(["", *found])
         yield from self._tables(market, verdict, began)
+        passed = time.monotonic() - began
+        had = given(time.monotonic()) - given(began)
+        yield f"the machine gave {had:.0f} s of {passed:.0f}"
         with holding("every process stops cleanly"):
             self._cluster.stop()
         with holding("cartnet check: all digests are equal, and all else is sound"):
@@ -135,8 +139,6 @@ class Storm:
         yield ""
         longest = verdict.longest(self._record.noted)
         yield f"longest wait beside all outages: {longest:.2f} s"
-        busy = sum(window.end - window.begin for window in verdict.starved)
-        yield f"the machine was too busy to tell: {busy:.0f} s"
         yield (
             f"{sum(shopper.units for shopper in market.shoppers)} units,"
             f" {sum(len(shopper.orders) for shopper in market.shoppers)} orders,"

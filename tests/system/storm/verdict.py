@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Final
 
@@ -26,14 +26,14 @@ away. That is more than an election, so that nearly all of it must lie in outage
 class Verdict:
     """Holds attempts against what the script had done when they were made.
 
-    :ivar starved: when the machine was too busy for anybody to be held to his time.
+    :param given: the clock by which elections and answers have to be in time.
     """
 
     def __init__(
-        self, outages: Outages, starved: Iterable[tuple[float, float]] = ()
+        self, outages: Outages, given: Callable[[float], float] = float
     ) -> None:
-        self.starved = merged(Window(*each) for each in starved)
         self._outages = outages
+        self._given = given
         self._unavailable = cache(self._merged)
 
     def violations(self, attempts: Iterable[Attempt]) -> Iterator[tuple[Attempt, str]]:
@@ -51,10 +51,11 @@ class Verdict:
             return f"{attempt.balancer} was well"
         if attempt.outcome in TRANSIENT - AWAY:
             return "nothing excuses that"
-        waited = self.unexcused_seconds(attempt)
+        excused = self.excused_seconds(attempt)
         away = attempt.outcome in AWAY
-        if away and waited == attempt.seconds:
+        if away and not excused:
             return "every group that it needs had a leader"
+        waited = self._seconds(attempt) - excused
         if waited > (REFUSED_SECONDS_MAX if away else ANSWERED_SECONDS_MAX):
             return f"{waited:.2f} s of that without an outage"
         return ""
@@ -62,20 +63,23 @@ class Verdict:
     def longest(self, attempts: Iterable[Attempt]) -> float:
         """The longest that an attempt took beside all outages, in seconds."""
         waits = [
-            self.unexcused_seconds(attempt)
+            self._seconds(attempt) - self.excused_seconds(attempt)
             for attempt in attempts
             if not self._says_nothing(attempt)
         ]
         return max(waits, default=0.0)
 
-    def unexcused_seconds(self, attempt: Attempt) -> float:
-        """How long an attempt took while all its groups should have had a leader, and
-        the machine had time."""
-        return attempt.seconds - sum(
-            min(window.end, attempt.ended) - max(window.begin, attempt.sent)
+    def excused_seconds(self, attempt: Attempt) -> float:
+        """For how long one of its groups may have been without a leader meanwhile."""
+        sent, ended = self._given(attempt.sent), self._given(attempt.ended)
+        return sum(
+            min(window.end, ended) - max(window.begin, sent)
             for window in self._unavailable(attempt.groups)
-            if window.begin < attempt.ended and attempt.sent < window.end
+            if window.begin < ended and sent < window.end
         )
+
+    def _seconds(self, attempt: Attempt) -> float:
+        return self._given(attempt.ended) - self._given(attempt.sent)
 
     def _says_nothing(self, attempt: Attempt) -> bool:
         """Whether a balancer in trouble was asked, or on a connection from before: the
@@ -84,7 +88,8 @@ class Verdict:
         return self._outages.was_in_trouble(attempt.balancer, since, attempt.ended)
 
     def _merged(self, groups: frozenset[str]) -> list[Window]:
-        windows = [
-            each for group in groups for each in self._outages.unavailable(group)
-        ]
-        return merged([*windows, *self.starved])
+        return merged(
+            window
+            for group in groups
+            for window in self._outages.unavailable(group, self._given)
+        )

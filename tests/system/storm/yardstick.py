@@ -1,4 +1,4 @@
-"""When the machine itself had no time: a process that does a little work at intervals.
+"""How much time the machine gave: a process that does a little work at intervals.
 
 Run as a script it does that work, and prints when each piece began and ended.
 """
@@ -8,21 +8,23 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from statistics import fmean
+from typing import Final
 
 WORK_SECONDS: Final = 0.02
 """Of a core's time."""
 
 PAUSE_SECONDS: Final = 0.25
 
-SLOWNESS_MAX: Final = 15.0
-"""Work that takes so many times as long shares its core with as many others. A login's
-and a checkout's, tens of milliseconds one after the other, then take a second, and
-leaders miss heartbeats."""
+SLOWNESS_USUAL: Final = 2.0
+"""Work takes so many times as long where the storm has the machine for itself."""
+
+SMOOTHED: Final = 5
+"""So many pieces together say how slow the machine was: one alone may be lucky."""
 
 
 class Yardstick:
@@ -45,15 +47,45 @@ class Yardstick:
         self._process.kill()
         self._process.wait()
 
-    def starved(self) -> Iterator[tuple[float, float]]:
-        """When there was too little time, from and to, in seconds of the clock that
-        all processes of a machine share; pieces may overlap."""
+    def given(self) -> GivenTime:
+        """The clock that all processes share, as the machine slowed it down."""
         lines = self._path.read_text().splitlines(keepends=True)
-        for line in lines:
-            if line.endswith("\n"):
-                began, ended = map(float, line.split())
-                if ended - began > SLOWNESS_MAX * WORK_SECONDS:
-                    yield began - PAUSE_SECONDS, ended + PAUSE_SECONDS
+        whole = [line.split() for line in lines if line.endswith("\n")]
+        return GivenTime([(float(began), float(ended)) for began, ended in whole])
+
+
+class GivenTime:
+    """A clock that goes slower while the machine has many others to serve.
+
+    A second in which work takes six times as long, instead of twice, counts for a
+    third: elections, and calls, take so much longer then, and nobody is to blame.
+
+    :param pieces: when each piece of work began and ended; without any it is the
+        clock as it is.
+    """
+
+    def __init__(self, pieces: Sequence[tuple[float, float]] = ()) -> None:
+        slowness = [(ended - began) / WORK_SECONDS for began, ended in pieces]
+        self._begins = [began for began, _ in pieces]
+        self._speeds = [
+            min(
+                1.0,
+                SLOWNESS_USUAL / fmean(slowness[max(0, at - SMOOTHED + 1) : at + 1]),
+            )
+            for at in range(len(pieces))
+        ]
+        self._given = self._begins[:1]
+        for (begin, end), speed in zip(
+            pairwise(self._begins), self._speeds, strict=False
+        ):
+            self._given.append(self._given[-1] + (end - begin) * speed)
+
+    def __call__(self, at: float) -> float:
+        """What such a clock shows at an instant of the one that all share."""
+        piece = bisect_right(self._begins, at) - 1
+        if piece < 0:
+            return at
+        return self._given[piece] + (at - self._begins[piece]) * self._speeds[piece]
 
 
 def measure() -> None:
