@@ -30,14 +30,14 @@ class World:
 
     :ivar clock: the true time; hosts have clocks of their own.
     :ivar hosts: those that exist, by name.
-    :ivar heard: told of all that arrives, if anybody is: from, to, bytes.
+    :ivar heard: those who are told of all that arrives: from, to, bytes.
     """
 
     def __init__(self, seed: int, new_link: Callable[[], Link] = Link) -> None:
         self.seed = seed
         self.clock = SimulatedClock()
         self.hosts: dict[str, Host] = {}
-        self.heard: Callable[[str, str, bytes], None] | None = None
+        self.heard: list[Callable[[str, str, bytes], None]] = []
         self._history = hashlib.sha256()
         self.network = SimulatedNetwork(
             self.clock, self.random("network"), self._arrived, new_link
@@ -67,8 +67,8 @@ class World:
 
     def _arrived(self, source: str, target: str, data: bytes) -> None:
         self.record(source, target, data)
-        if self.heard is not None:
-            self.heard(source, target, data)
+        for hear in self.heard:
+            hear(source, target, data)
 
 
 class Host:

@@ -7,6 +7,7 @@ Read in this order::
 
     consensus.py       R1 R2 R4 R8, S1: the replicas' Rafts, after each of their steps
     files.py           R3 R5 R7: their files, after each transaction
+    votes.py           R7: what replicas say, against what their disks have
     truth.py           what was committed, and the digests seen at each index
     linearizable.py    Wing and Gong's search, as Lowe made it fast
     models.py          S5: carts, usernames and the inventory as histories show them

@@ -26,6 +26,7 @@ class Durable:
 
     generation: int
     term: int = 0
+    vote: str | None = None
     last_index: int = 0
     commit_index: int = 0
     file: File | None = None
@@ -103,7 +104,7 @@ class Files:
             " after ",
             durable.term,
         )
-        durable.term = term
+        durable.term, durable.vote = term, vote
         if vote is not None:
             first = self._votes.setdefault((name, durable.generation, term), vote)
             self._tally.require(

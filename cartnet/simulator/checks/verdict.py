@@ -12,6 +12,7 @@ from cartnet.simulator.checks.linearizable import Timed
 from cartnet.simulator.checks.replaying import commands, replay
 from cartnet.simulator.checks.shard_book import ShardBook
 from cartnet.simulator.checks.truth import Truth
+from cartnet.simulator.checks.votes import Votes
 
 if TYPE_CHECKING:
     from cartnet.replica.replica import Replica
@@ -39,6 +40,8 @@ class Checks:
         }
         cluster.stepped = self.stepped
         for group in cluster.topology.groups:
+            votes = Votes(group, self._files[group.name], tally)
+            cluster.world.heard.append(votes.hear)
             for name in group.names:
                 self._watch_disk(group, name)
 

@@ -29,7 +29,7 @@ class Replays:
         self._kept: deque[tuple[str, str, int, int, PeerMessage]] = deque(
             maxlen=MESSAGES_KEPT
         )
-        victims.cluster.world.heard = self._hear
+        victims.cluster.world.heard.append(self._hear)
 
     def _hear(self, source: str, target: str, data: bytes) -> None:
         if source not in self._victims.names or target not in self._victims.names:
