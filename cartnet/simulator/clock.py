@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,12 @@ class SimulatedClock:
             for due, _, call in sorted(self._heap, key=lambda item: item[:2])
             if call.active() and due == call.getTime()
         )
+
+    def again(self, call: DelayedCall) -> None:
+        """Have a call that did not happen when it was due happen now."""
+        if call.active():
+            call.time, call.delayed_time = self._now, 0
+            self._push(call)
 
     def step(self) -> bool:
         """Run the next call; say whether there was one.
@@ -130,13 +136,18 @@ class HostClock:
     def callLater(
         self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any
     ) -> DelayedCall:
-        return self._clock.callLater(delay, self._run, callable, args, kw)
+        call = self._clock.callLater(delay, self._due)
+        call.args = (call, partial(callable, *args, **kw))
+        return call
 
     def getDelayedCalls(self) -> tuple[DelayedCall, ...]:
         calls = self._clock.getDelayedCalls() if self._process.alive else ()
-        return tuple(call for call in calls if call.func == self._run)
+        return tuple(call for call in calls if call.func == self._due)
 
-    def _run(
-        self, function: Callable[..., Any], args: Sequence[Any], kw: dict[str, Any]
-    ) -> None:
-        self._process.enter(partial(function, *args, **kw))
+    def _due(self, call: DelayedCall, function: Callable[[], object]) -> None:
+        if self._process.asleep:
+            # It can still be cancelled, by what happens first once the process wakes.
+            call.called = 0
+            self._process.enter(self._clock.again, call)
+        else:
+            self._process.enter(function)

@@ -19,9 +19,9 @@ class Process:
         self.alive = True
         self.asleep = False
         self.stepped: Callable[[], None] | None = None
-        self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
 
-    def enter(self, function: Callable[..., None], *args: Any) -> None:
+    def enter(self, function: Callable[..., object], *args: Any) -> None:
         """Let this happen now, or once the process is awake, or never."""
         if not self.alive:
             return

@@ -74,3 +74,34 @@ class HostTests(SynchronousTestCase):
 
         self.assertNoResult(result)
         self.assertNotEqual(old.token_bytes(16), self.host.seams.token_bytes(16))
+
+    def test_pause(self) -> None:
+        """What falls due while a process hangs happens once it goes on, in order, and
+        can be cancelled until then."""
+        happened: list[str] = []
+        clock = self.host.seams.clock
+        late = clock.callLater(2, happened.append, "late")
+        clock.callLater(1, late.cancel)
+        clock.callLater(3, happened.append, "later")
+        clock.callLater(20, happened.append, "last")
+        self.host.pause()
+        self.world.clock.run_for(10)
+        self.assertEqual(happened, [])
+
+        self.host.resume()
+        self.world.clock.run_for(1)
+        self.assertEqual(happened, ["later"])
+        self.world.clock.run_for(10)
+        self.assertEqual(happened, ["later", "last"])
+
+    def test_crash_of_a_paused_process(self) -> None:
+        """What has waited in a process that is killed never happens."""
+        happened: list[str] = []
+        self.host.seams.clock.callLater(1, happened.append, "never")
+        self.host.pause()
+        self.world.clock.run_for(2)
+        self.host.crash()
+        self.host.resume()
+        self.world.clock.run_for(2)
+
+        self.assertEqual(happened, [])
