@@ -15,6 +15,7 @@ Read in this order::
     check_report.py   a line a guarantee
     check_help.py     what --help says, apart because the check loads slowly
     simulate.py   whole clusters in simulated worlds
+    simulate_help.py  what --help says of that
     importing.py  a catalogue into the inventory, through a balancer
     catalogue.py  the CSV file, checked as a whole
     balancer.py   a blocking connection to a balancer

@@ -19,6 +19,7 @@ from cartnet.tools.catalogue import Item
 from cartnet.tools.check_help import CHECK_DESCRIPTION, CHECK_EPILOG
 from cartnet.tools.failure import ToolError
 from cartnet.tools.importing import Import
+from cartnet.tools.simulate_help import SIMULATE_DESCRIPTION, SIMULATE_EPILOG
 from cartnet.topology.configuration import Configuration, ConfigurationError, load
 from cartnet.topology.effective import to_ini
 
@@ -120,7 +121,11 @@ def _parser() -> argparse.ArgumentParser:
     tool.set_defaults(run=_import_catalog)
 
     tool = tools.add_parser(
-        "simulate", help="a whole cluster in a simulated world, with faults"
+        "simulate",
+        help="a whole cluster in a simulated world, with faults",
+        description=SIMULATE_DESCRIPTION,
+        epilog=SIMULATE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     tool.add_argument(
         "--seed",
@@ -131,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     tool.add_argument(
         "--minutes",
-        type=float,
+        type=_minutes,
         default=1.0,
         metavar="M",
         help="virtual minutes of faults, before peace [default: 1]",
@@ -139,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     tool.add_argument("--seeds", metavar="A..B", help="all of these, one by one")
     tool.add_argument(
         "--jobs",
-        type=_count,
+        type=_jobs,
         default=1,
         metavar="J",
         help="processes at work on --seeds [default: 1]",
@@ -155,6 +160,25 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1000000")
     return int(text)
+
+
+def _jobs(text: str) -> int:
+    count = _count(text)
+    if not 1 <= count <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 256")
+    return count
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes <= 1440:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number above 0 and up to 1440 (a day)"
+        )
+    return minutes
 
 
 def _configuration(parsed: argparse.Namespace) -> Configuration:

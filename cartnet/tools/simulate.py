@@ -54,7 +54,7 @@ def _one(seed: int, minutes: float, *, trace: bool) -> int:
     write("".join(f"  {line}\n" for line in options.lines()))
     sys.stdout.flush()
     outcome = Run(seed, options, _print if trace else None).run(minutes)
-    _summarize([outcome], minutes)
+    summarize([outcome], minutes)
     write(f"digest {outcome.digest}\n")
     return outcome.status
 
@@ -77,7 +77,7 @@ def _many(seeds: Sequence[int], minutes: float, jobs: int) -> int:
     if terminal is not None:
         terminal.write("\r\x1b[K")
     outcomes.sort(key=lambda outcome: outcome.seed)
-    _summarize(outcomes, minutes, told=True)
+    summarize(outcomes, minutes, told=True)
     sys.stdout.write(f"digest {_digest_of_all(outcomes)}\n")
     return max(outcome.status for outcome in outcomes)
 
@@ -114,9 +114,13 @@ def _tell_failure(outcome: Outcome, minutes: float) -> None:
     sys.stdout.flush()
 
 
-def _summarize(
+def summarize(
     outcomes: Sequence[Outcome], minutes: float, *, told: bool = False
 ) -> None:
+    """Print what was found and how much was looked at.
+
+    :param told: failures have been told already.
+    """
     tally = Tally()
     for outcome in outcomes:
         tally.add(outcome.tally)

@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 
 from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import override
 
+from cartnet.simulator.findings import Incorrect, Stuck
 from cartnet.simulator.options import FAULTS, draw
+from cartnet.simulator.run import Run
 from tests.simulator.processes import said
 from tests.simulator.running import assert_clean
 
@@ -23,6 +26,18 @@ def seeds() -> list[tuple[int, float]]:
         return [*((seed, 0.2) for seed in range(1, 5)), *BUGS]
     first, _, last = asked.partition("..")
     return [(seed, 1.0) for seed in range(int(first), int(last or first) + 1)]
+
+
+class Failing(Run):
+    """A run that ends at once."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(1, draw(1))
+        self.error = error
+
+    @override
+    def safety(self, seconds: float) -> None:
+        raise self.error
 
 
 class RunTests(SynchronousTestCase):
@@ -43,6 +58,17 @@ class RunTests(SynchronousTestCase):
         self.assertEqual(one, other)
         self.assertRegex(one.splitlines()[-1], "^digest [0-9a-f]{64}$")
         self.assertEqual(one.splitlines()[0], "seed 3")
+
+    def test_statuses(self) -> None:
+        """Crashes, what never comes, and broken guarantees are told apart."""
+        for error, status in (
+            (ZeroDivisionError("by us"), 127),
+            (Stuck("no leader"), 128),
+            (Incorrect("S1 durable", "it is gone"), 129),
+        ):
+            outcome = Failing(error).run(1.0)
+            self.assertEqual(outcome.status, status)
+            self.assertIn(str(error), outcome.told)
 
     def test_options(self) -> None:
         """Seeds differ in what they do, and together do everything."""

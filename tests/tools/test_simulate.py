@@ -1,0 +1,74 @@
+"""``cartnet simulate``: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from cartnet.simulator.findings import Tally
+from cartnet.simulator.run import Outcome
+from cartnet.tools.main import main
+from cartnet.tools.simulate import summarize
+
+
+class SimulateTests(SynchronousTestCase):
+    """The command, with runs that are as short as can be."""
+
+    def run_tool(self, *arguments: str) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main(["simulate", *arguments])
+        return status, out.getvalue(), err.getvalue()
+
+    def test_one_seed(self) -> None:
+        """The seed comes first, then its options, a summary, and the digest last."""
+        status, out, err = self.run_tool("--seed", "5", "--minutes", "0.02")
+
+        lines = out.splitlines()
+        self.assertEqual((status, err, lines[0]), (0, "", "seed 5"))
+        self.assertRegex(lines[1], "^  sizes +lb=")
+        self.assertRegex(lines[-1], "^digest [0-9a-f]{64}$")
+        self.assertIn("failed: none", out)
+        for check in ("R1 ", "S4 ", "S5 ", "S7 "):
+            self.assertRegex(out, rf"(?m)^ +[0-9]+ {check}")
+
+    def test_many_seeds(self) -> None:
+        """Several seeds are one summary and one digest, whatever the order they end."""
+        status, out, _ = self.run_tool("--seeds", "5..6", "--minutes", "0.02")
+
+        self.assertEqual(status, 0)
+        self.assertEqual(out.splitlines()[0], "seeds 5..6")
+        self.assertIn("2 seeds, ", out)
+
+    def test_trace(self) -> None:
+        """A trace is a line for each event, with its time."""
+        _, out, _ = self.run_tool("--seed", "5", "--minutes", "0.02", "--trace")
+
+        self.assertRegex(out, r"(?m)^0\.[0-9]{3} it0 term=1 leads$")
+        self.assertRegex(out, r"(?m)^[0-9.]+ - all is healed$")
+
+    def test_failure(self) -> None:
+        """A seed that failed is named, with what it found and how to see it again."""
+        outcomes = [
+            Outcome(seed, status, told, "0" * 64, 61.0, Tally())
+            for seed, status, told in ((5, 0, ""), (6, 129, "S1 durable: it is gone"))
+        ]
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            summarize(outcomes, 1.0)
+
+        self.assertIn("failed: 6\n", out.getvalue())
+        self.assertIn("S1 durable: it is gone", out.getvalue())
+        self.assertIn("cartnet simulate --seed 6 --minutes 1 --trace", out.getvalue())
+
+    def test_misuse(self) -> None:
+        """Options that make no sense are one line each."""
+        status, out, err = self.run_tool("--seeds", "9..2")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("such as 1..100", err)
+
+        status, _, err = self.run_tool("--seeds", "1..2", "--trace")
+        self.assertEqual(status, 1)
+        self.assertEqual(len(err.splitlines()), 1)
