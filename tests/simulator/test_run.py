@@ -1,6 +1,6 @@
 """Runs of ``cartnet simulate``: swarms of options, one history a seed.
 
-``CARTNET_SEEDS=A..B`` runs those of one virtual minute instead.
+``CARTNET_SIMULATE=A..B`` runs those of one virtual minute instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BUGS: tuple[tuple[int, float], ...] = ((11, 0.1), (14, 0.1))
 
 
 def seeds() -> list[tuple[int, float]]:
-    asked = os.environ.get("CARTNET_SEEDS")
+    asked = os.environ.get("CARTNET_SIMULATE")
     if asked is None:
         return [*((seed, 0.2) for seed in range(1, 5)), *BUGS]
     first, _, last = asked.partition("..")
