@@ -65,6 +65,8 @@ class Files:
                 " (SELECT idx FROM log_base), (SELECT term FROM log_base),"
                 " (SELECT MAX(idx) FROM log) FROM hard_state"
             ).fetchone()
+            # Every column, since a byte of the schema itself may have been changed.
+            cursor.execute("SELECT idx, term, checksum, command FROM log LIMIT 0")
         except sqlite3.Error:
             return  # The file is being made, or is damaged and about to be found so.
         term, vote, commit, applied, digest, base_index, base_term, last = row
