@@ -6,9 +6,12 @@ import re
 from typing import Final
 
 from cartnet.limits import SESSION_CHARACTERS_MAX
+from cartnet.topology.address import is_loopback
 
 COOKIE: Final = "cartnet_session"
 SECURE_COOKIE: Final = "__Host-cartnet_session"
+
+_HOST: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::[0-9]*)?")
 
 TOKEN: Final = re.compile(rf"[!-~]{{1,{SESSION_CHARACTERS_MAX}}}")
 """What a session's token looks like, at most."""
@@ -32,6 +35,12 @@ def is_foreign(origin: str | None, host: str | None, *, secure: bool) -> bool:
     scheme, port = ("https", ":443") if secure else ("http", ":80")
     own = f"{scheme}://{(host or '').lower()}"
     return not host or origin.lower().removesuffix(port) != own.removesuffix(port)
+
+
+def names_loopback(host: str | None) -> bool:
+    """Say whether a ``Host`` header names this machine as only itself can reach it."""
+    found = _HOST.fullmatch(host or "")
+    return found is not None and is_loopback((found[1] or found[2]).lower())
 
 
 def session_in(cookies: str | None, *, secure: bool) -> str | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
 from cartnet.console.answers import respond
+from cartnet.console.browser import names_loopback
 from cartnet.console.metrics import CONTENT_TYPE
-from cartnet.console.requests import Visitor, bearer
+from cartnet.console.requests import Visitor, bearer, header
 from cartnet.errors import Refused
 from cartnet.topology.address import is_loopback
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from cartnet.console.channel import HttpRequest
     from cartnet.console.metrics import Meters
     from cartnet.console.report import ClusterReport
+
+_PROXIES: Final = re.compile(rb"forwarded|via|x-real-ip|x-forwarded-.*", re.IGNORECASE)
+"""Headers that proxies add: who asks is not the one who is connected."""
 
 
 class Reporter(Protocol):
@@ -57,13 +62,31 @@ class Monitors:
         return respond(request, msgspec.json.encode({"status": "ready"}))
 
     async def metrics(self, request: HttpRequest, _: Mapping[str, str]) -> bytes:
-        if not is_loopback(Visitor(request).address):
+        if not _is_here(request):
             token, given = self._metrics_token, bearer(request) or ""
             if token is None or not compare_digest(given.encode(), token.encode()):
                 raise Refused(
                     "unauthenticated",
-                    "from elsewhere metrics need the configuration's metrics_token, as"
-                    " Authorization: Bearer",
+                    "metrics are for this machine, asked by a Host of 127.0.0.1 or"
+                    " localhost and through no proxy; else they need the"
+                    " configuration's metrics_token, as Authorization: Bearer",
                 )
         body = self._meters.exposition(await self._reporter.report())
         return respond(request, body, 200, {"Content-Type": CONTENT_TYPE})
+
+
+def _is_here(request: HttpRequest) -> bool:
+    """Whether a program of this machine asks, by itself.
+
+    A browser of this machine connects from loopback, too, for a page of any site that
+    gives a name of its own this machine's address: the Host has that name. So does a
+    proxy, for visitors from anywhere.
+    """
+    return (
+        is_loopback(Visitor(request).address)
+        and names_loopback(header(request, "Host"))
+        and not any(
+            _PROXIES.fullmatch(name)
+            for name, _ in request.requestHeaders.getAllRawHeaders()
+        )
+    )

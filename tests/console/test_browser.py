@@ -4,12 +4,33 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.console.browser import cookie_name, is_foreign, session_in
+from cartnet.console.browser import (
+    cookie_name,
+    is_foreign,
+    names_loopback,
+    session_in,
+)
 from cartnet.limits import SESSION_CHARACTERS_MAX
 
 
 class BrowserTests(SynchronousTestCase):
     """Origins and cookies, with and without TLS."""
+
+    def test_hosts_of_this_machine(self) -> None:
+        """A Host names this machine's loopback by its address or its one name."""
+        for host in (
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:80",
+            "127.9.9.9",
+            "[::1]:1",
+        ):
+            self.assertTrue(names_loopback(host), host)
+        for host in (
+            *(None, "", ":80", "shop.example", "localhost.evil.example", "10.0.0.1"),
+            *("127.0.0.1.evil.example", "evil@127.0.0.1", "[::1", "::1", "[::2]:80"),
+        ):
+            self.assertFalse(names_loopback(host), host)
 
     def test_own_origins(self) -> None:
         """The origin that the Host names is our own, a default port said or not."""

@@ -21,7 +21,7 @@ class MonitorTests(SynchronousTestCase):
 
     def values(self) -> dict[str, float]:
         """All samples, by name and labels."""
-        text = self.ask("GET", "/metrics").body.decode()
+        text = self.ask("GET", "/metrics", Host="127.0.0.1").body.decode()
         samples = re.findall(r"(?m)^([a-z_]+(?:{.*})?) (\S+)$", text)
         return {name: float(value) for name, value in samples}
 
@@ -46,15 +46,33 @@ class MonitorTests(SynchronousTestCase):
         for address, authorization, status in (
             ("127.0.0.1", "", 200),
             ("::1", "", 200),
+            ("127.0.0.1", "Bearer let me", 200),
             ("192.0.2.1", "", 401),
             ("192.0.2.1", "Bearer let me", 401),
             ("192.0.2.1", "Bearer l\xe9t", 401),
             ("192.0.2.1", f"Bearer {self.shopping.operator()}", 401),
         ):
             answer = self.ask(
-                "GET", "/metrics", address=address, Authorization=authorization
+                "GET",
+                "/metrics",
+                address=address,
+                Host="localhost:8080",
+                Authorization=authorization,
             )
             self.assertEqual(answer.status, status, (address, authorization))
+
+    def test_loopback_for_others(self) -> None:
+        """Neither another site's page in a browser here nor a proxy here opens them."""
+        for headers in (
+            {"Host": "evil.example:8080"},
+            {"Host": "127.0.0.1.evil.example"},
+            {"X_Forwarded_For": "192.0.2.1"},
+            {"X-Forwarded-Host": "shop.example"},
+            {"Forwarded": "for=192.0.2.1"},
+        ):
+            given = {"Host": "127.0.0.1:8080", **headers}
+            answer = self.ask("GET", "/metrics", **given)
+            self.assertEqual(answer.refusal, (401, "unauthenticated"), headers)
 
     def test_token(self) -> None:
         """The token opens them from anywhere; where there is none, nothing does."""
