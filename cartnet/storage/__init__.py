@@ -4,6 +4,7 @@ Read in this order::
 
     journal.py      the log and the hard state as tables (pure over a cursor)
     digest.py       a digest of the tables, kept row by row
+    schema.py       the tables' definitions, kept beside them
     snapshot.py     the tables as rows: copied out, put in place
     transaction.py  what one commit holds
     owner.py        whose file it is

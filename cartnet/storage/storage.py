@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from cartnet.limits import CACHE_BYTES_MAX, CACHE_ENTRIES_MAX
 from cartnet.shop.group import group_id
-from cartnet.storage import claims, digest, journal, owner, snapshot
+from cartnet.storage import claims, digest, journal, owner, schema, snapshot
 from cartnet.storage.digest import Comparison, StateDamaged
 from cartnet.storage.journal import Damaged
 from cartnet.storage.owner import Owner, StartError
@@ -316,12 +316,14 @@ class Storage:
         return WriterJob(interaction, self._fence, self._writer_state, sync=sync)
 
     def _recover(self, cursor: Cursor) -> Recovered:
+        schema.check(cursor)
         owner.check(cursor, self._owner, str(self._path))
         owner.create(cursor, self._owner, self._token_bytes)
         journal.create(cursor)
         snapshot.create(cursor)
         self._machine.create(cursor)
         digest.open_tables(cursor)
+        schema.keep(cursor)
         state = journal.state(cursor)
         starts = owner.count_start(cursor)
         meta = owner.read(cursor)
