@@ -14,6 +14,7 @@ from cartnet.checkout.waiting import within
 from cartnet.console.guarded import Guarded
 from cartnet.errors import Code, Refused
 from cartnet.replica.ports import Watching
+from cartnet.replica.refusals import Refusals
 from cartnet.supervisor.hosting import observe
 from cartnet.wire.arguments import CONSOLE_CALLS, decode_arguments
 from cartnet.wire.shown import one_line
@@ -36,6 +37,10 @@ _TO_THE_CLUSTER: Final = frozenset({"control_replica", "transfer", "get_log"})
 
 AUDITED: Final = OPERATOR_CALLS | _TO_THE_CLUSTER
 """Calls of which the log keeps who asked, from where, for what, and what came of it."""
+
+_READS: Final = frozenset({"get_log"})
+"""Of those the ones that change nothing: pages ask for them again and again, so only
+that one was refused is kept, and once."""
 
 _ON_REPLICAS: Final = frozenset({"status", "heartbeat"})
 
@@ -101,6 +106,7 @@ class ConsoleCalls:
         self._clock = seams.clock
         self._request_timeout = request_timeout
         self._log = log
+        self._refused_reads = Refusals(log)
         self._on_logout: list[Callable[[str], None]] = []
         self._on_answer: list[Answered] = []
         self._methods: dict[str, Callable[[Asked], Awaitable[object]]] = {
@@ -183,6 +189,13 @@ class ConsoleCalls:
             came_of_it = f"{refused.code}: {refused.message}"
             if refused.code in ("unauthenticated", "forbidden"):
                 who = "somebody"
+        if request.call in _READS:
+            reader = f"{request.call} {caller.address}"
+            if came_of_it == "ok":
+                self._refused_reads.forget(reader)
+                return outcome
+            if not self._refused_reads.is_news(reader, came_of_it):
+                return outcome
         self._log.info(
             "console, {who} at {address}: {call} {args}: {outcome}",
             who=who,

@@ -20,15 +20,22 @@ class Refusals:
 
     def note(self, who: str, reason: str) -> None:
         """Log that ``who`` was turned away, unless that was the last word of it."""
+        if self.is_news(who, reason):
+            self._log.warn(
+                "turned {who} away: {reason}",
+                who=one_line(who),
+                reason=one_line(reason),
+            )
+
+    def is_news(self, who: str, reason: str) -> bool:
+        """Remember a refusal; say whether it is another than the last one."""
         if self._reasons.get(who) == reason:
-            return
+            return False
         self._reasons.pop(who, None)
         if len(self._reasons) >= REFUSALS_REMEMBERED_MAX:
             del self._reasons[next(iter(self._reasons))]
         self._reasons[who] = reason
-        self._log.warn(
-            "turned {who} away: {reason}", who=one_line(who), reason=one_line(reason)
-        )
+        return True
 
     def forget(self, who: str) -> None:
         """Whoever it is was let in."""

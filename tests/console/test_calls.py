@@ -420,6 +420,21 @@ class ClusterTests(ConsoleTestCase):
         whole = self.ask("get_log", session=OPERATOR)
         self.assertEqual(len(whole["lines"]), min(10, LOG_LINES_DEFAULT))
 
+    def test_reads(self) -> None:
+        """Reading is not audited; that it was refused is, once until it is not."""
+        one = {"replica": "it0", "lines": 1}
+        for session in (OPERATOR, SHOPPER, SHOPPER, OPERATOR, SHOPPER):
+            if session == OPERATOR:
+                self.ask("get_log", one, session=session)
+            else:
+                self.refused("get_log", one, session=session)
+
+        line = (
+            'console, somebody at 192.0.2.7: get_log {"replica":"it0","lines":1}:'
+            " forbidden: this is for the operator"
+        )
+        self.assertEqual(self.audited(), [line, line])
+
     def test_late(self) -> None:
         """What takes too long is answered honestly, goes on, and is audited then."""
         self.control("kill")
