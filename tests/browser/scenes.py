@@ -87,7 +87,7 @@ def _refused(code: str, status: int, **details: Any) -> Scene:
             CHECKOUT, lambda route: route.fulfill(status=status, json={"error": error})
         )
         page.locator("#confirm:not([aria-disabled])").click()
-        page.locator("#refused, #unknown, #waiting").first.wait_for()
+        page.locator("#refused, #changed, #unknown, #waiting").first.wait_for()
 
     return then
 

@@ -6,7 +6,7 @@ import contextlib
 
 from playwright.sync_api import Error, Page, Route, expect
 
-from tests.browser.visits import Shop, Visits, log_in
+from tests.browser.visits import Shop, Visits, log_in, violations
 
 CHECKOUT = "**/api/v1/checkout"
 
@@ -113,14 +113,67 @@ def test_a_new_price_is_shown_beside_the_old(visits: Visits, shop: Shop) -> None
 
     page.route(CHECKOUT, dearer_meanwhile, times=1)
     page.get_by_role("button", name="Place the order for 2.00").click()
-    refused = page.locator("#refused")
-    expect(refused).to_contain_text("Prices have changed")
-    expect(refused.get_by_role("row").last).to_contain_text("1.00")
-    expect(refused.get_by_role("row").last).to_contain_text("1.50")
-    page.get_by_role("button", name="Accept, and order for 3.00").click()
+    changed = page.locator("#changed")
+    expect(changed).to_contain_text("Prices have changed")
+    expect(changed.get_by_role("row").last).to_contain_text("1.00")
+    expect(changed.get_by_role("row").last).to_contain_text("1.50")
+    changed.get_by_role("button", name="Accept the new total of 3.00").click()
+    page.get_by_role("button", name="Place the order for 3.00").click()
 
     expect(page.get_by_text("Thank you, the order is placed")).to_be_visible()
     expect(page.locator("#order-total")).to_have_text("3.00")
+
+
+def test_a_price_that_changes_in_sight_is_accepted_first(
+    visits: Visits, shop: Shop
+) -> None:
+    """While a review is open, no other total than the one that was read is ordered:
+    a new one is shown beside the old, and nothing is sent until it is accepted."""
+    user = shop.account()
+    item = shop.put(shop.fresh("SIGHT"), "Dearer in sight", price=100)
+    page = at_the_review(visits, shop, user, {item: 2})
+    confirm = page.get_by_role("button", name="Place the order for 2.00")
+    expect(confirm).to_be_enabled()
+
+    shop.put(item, "Dearer in sight", price=150)
+    changed = page.locator("#changed")
+    expect(changed).to_contain_text("The total was 2.00 and is now 3.00")
+    expect(confirm).to_be_disabled()
+    confirm.dispatch_event("click")
+    expect(changed).to_be_visible()
+    assert violations(page) == []
+    changed.get_by_role("button", name="Accept the new total of 3.00").click()
+    expect(page.get_by_role("heading", name="Review your order")).to_be_focused()
+    with page.expect_request(CHECKOUT) as sent:
+        page.get_by_role("button", name="Place the order for 3.00").click()
+
+    assert sent.value.post_data_json == {"expected_total": 300}
+    expect(page.get_by_text("Thank you, the order is placed")).to_be_visible()
+
+
+def test_what_is_not_sold_cannot_be_ordered(visits: Visits, shop: Shop) -> None:
+    """Items that are not sold any more are called that, not short; nothing but such
+    items makes no order."""
+    user = shop.account()
+    gone = shop.put(shop.fresh("GONE"), "Gone soon", price=100)
+    kept = shop.put(shop.fresh("KEPT"), "Kept on", price=300)
+    page = at_the_review(visits, shop, user, {gone: 1, kept: 1})
+    visits.tolerate("status of 409")
+
+    shop.operator.call("remove_item", {"item": gone})
+    page.get_by_role("button", name="Accept the new total of 3.00").click()
+    page.get_by_role("button", name="Place the order for 3.00").click()
+    refused = page.locator("#refused")
+    expect(refused.get_by_role("heading")).to_have_text("No longer sold")
+    expect(refused).not_to_contain_text("Not enough in stock")
+    page.evaluate("location.hash = '#/cart'")
+    page.get_by_role("button", name="Remove Kept on").click()
+    expect(page.locator("#cart")).to_contain_text("Nothing of it is sold any more")
+    expect(page.locator("#to-checkout")).to_be_disabled()
+
+    page.evaluate("location.hash = '#/checkout'")
+    expect(page.locator("#confirm")).to_be_disabled()
+    expect(page.locator("#confirm")).to_have_text("Place the order")
 
 
 def test_without_a_majority_an_order_waits(visits: Visits, shop: Shop) -> None:

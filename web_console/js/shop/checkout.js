@@ -28,7 +28,7 @@ export class Checkout extends Store {
   error = null;
   order = null;
   attempts = 0;
-  seen = []; // the lines that were confirmed last, with the prices shown then
+  cartThen = new Map(); // the cart's prices by item when the order was refused
   #timer = 0;
   #user = null;
   #asking = false;
@@ -143,7 +143,7 @@ export class Checkout extends Store {
 
   #failed(error) {
     this.error = error;
-    this.seen = this.record.lines;
+    this.cartThen = new Map(this.cart.lines.map((line) => [line.item, line.price]));
     if (error.code === "unauthenticated") {
       this.session.ended(); // The record stays: after the next login it goes on.
     } else if (error.unknown) {

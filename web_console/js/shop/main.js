@@ -183,7 +183,7 @@ function showBanner(name) {
 
 function bannerOf(name) {
   if (checkout.undecided && name !== "checkout") {
-    return ["undecided", () => bannerWith("warn", "clock", "An order is on its way, and not decided yet. ", h("a", { href: "#/checkout" }, "See how it stands"))];
+    return ["undecided", () => bannerWith("warn", "clock", "An order is on its way, not decided yet. ", h("a", { href: "#/checkout" }, "See how it stands"))];
   }
   const since = socket.since && clock(socket.since);
   switch (socket.state) {

@@ -125,10 +125,15 @@ export function problem(error, { title, retry, label = "Try again" }) {
       { class: "stack-s grow" },
       h("p", { class: "title" }, title),
       h("p", { class: "muted wrap-anywhere" }, error.message),
-      error.requestId && h("p", { class: "small faint" }, "Request ", h("span", { class: "mono" }, error.requestId)),
+      reference(error),
       retry && h("div", {}, h("button", { type: "button", class: "button small", onclick: retry }, label)),
     ),
   );
+}
+
+/** The id under which the shop's log has an error, labelled; nothing where it has none. */
+export function reference(error) {
+  return error?.requestId ? h("p", { class: "small faint wrap-anywhere" }, "Reference for the shop's log: ", h("span", { class: "mono" }, error.requestId)) : null;
 }
 
 /** A picture, a headline, a sentence, and the next step. */

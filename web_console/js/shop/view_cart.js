@@ -163,10 +163,12 @@ export function cartPanel(shop, section) {
 
 /** Whether the cart can be checked out, and what there is to say about it. */
 export function readiness(cart) {
-  if (cart.pending !== null) return [false, "An order of these is being decided. The cart is held until then."];
+  if (cart.pending !== null) return [false, "An order of these is on its way, not decided yet. The cart is held until it is."];
   if (!cart.settled) return [false, "Saving…"];
   const lines = cart.shown();
   if (lines.length === 0) return [false, ""];
+  if (!lines.some((line) => line.sold)) return [false, "Nothing of it is sold any more."];
+  if (lines.every((line) => !line.sold || line.price === null)) return [false, "What it costs is not known just now."];
   if (lines.some((line) => line.stock !== null && line.quantity > line.stock)) return [true, "Some of it is not in stock any more."];
   return [true, ""];
 }

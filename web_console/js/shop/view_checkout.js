@@ -3,7 +3,8 @@
 import { announce, announceError } from "../lib/announce.js";
 import { fill, h, icon, oncePerFrame } from "../lib/dom.js";
 import { clock, integer, money, plural } from "../lib/format.js";
-import { bones, empty, heading, linkButton, problem } from "./parts.js";
+import { Agreement, totalOf } from "./agreement.js";
+import { bones, empty, heading, linkButton, problem, reference } from "./parts.js";
 import { go, hashOf } from "./router.js";
 import { lineNotes, readiness } from "./view_cart.js";
 
@@ -11,7 +12,18 @@ export function checkoutView(shop) {
   const { cart, checkout, session } = shop;
   const body = h("div", { class: "stack-l" });
   const element = h("div", { class: "narrow-view" }, h("div", { class: "page-head" }, heading("Check out")), body);
+  const agreement = new Agreement();
+  let agreementOf = session.user;
   let drawn = "";
+
+  /** The cart's lines; a refusal's prices may be newer than the cart's: then with those. */
+  function current() {
+    const { error, cartThen } = checkout;
+    const lines = cart.shown();
+    if (checkout.state !== "refused" || error.code !== "price_changed") return lines;
+    const newer = new Map((error.details.lines ?? []).map((line) => [line.item, line.price]));
+    return lines.map((line) => (newer.has(line.item) && cartThen.get(line.item) === line.price ? { ...line, price: newer.get(line.item) } : line));
+  }
 
   function draw() {
     // Redrawn only where something that is shown differs: the focus stays.
@@ -53,6 +65,7 @@ export function checkoutView(shop) {
     const above = [];
     if (checkout.state === "forgotten") above.push(forgotten());
     if (checkout.state === "refused") above.push(refused());
+    if (cart.loaded && cart.shown().length === 0) agreement.end();
     if (!cart.loaded) {
       above.push(
         cart.error
@@ -70,8 +83,11 @@ export function checkoutView(shop) {
   function review() {
     const [ready, words] = readiness(cart);
     const busy = checkout.state === "sending";
-    const changed = checkout.state === "refused" && checkout.error.code === "price_changed";
-    const total = changed && sameLines(checkout.error.details.lines, cart.lines) ? checkout.error.details.total : cart.sum;
+    const lines = current();
+    if (!agreement.open) agreement.begin(cart.shown());
+    const differences = busy ? [] : agreement.differences(lines);
+    const { lines: agreed, total } = agreement;
+    const changed = differences.length > 0;
     const confirm = h(
       "button",
       {
@@ -80,39 +96,78 @@ export function checkoutView(shop) {
         id: "confirm",
         "data-focus": "confirm",
         "aria-busy": busy ? "true" : null,
-        "aria-disabled": busy || !ready ? "true" : null,
+        "aria-disabled": busy || !ready || changed ? "true" : null,
+        "aria-describedby": changed ? "changed-title" : null,
         onclick: () => {
           if (confirm.ariaDisabled === "true") return;
           if (!session.user) {
             session.ended();
             return;
           }
-          cart.acceptAll();
-          const lines = cart.shown().map(({ item, name, quantity, price }) => ({ item, name, quantity, price }));
-          checkout.confirm(lines, total);
+          checkout.confirm(agreed, total);
         },
       },
-      busy ? "Placing the order…" : changed ? `Accept, and order for ${money(total)}` : `Place the order for ${money(total)}`,
+      busy ? "Placing the order…" : cart.settled && !ready ? "Place the order" : `Place the order for ${money(total)}`,
     );
     return h(
       "section",
       { class: "card", "aria-labelledby": "review-title" },
-      h("div", { class: "card-head" }, h("h2", { id: "review-title" }, "Review your order"), h("a", { href: "#/cart", class: "small" }, "Change the cart")),
-      h("ul", { class: "review-lines", role: "list" }, cart.shown().map(reviewLine)),
+      h("div", { class: "card-head" }, h("h2", { id: "review-title", tabindex: "-1" }, "Review your order"), h("a", { href: "#/cart", class: "small" }, "Change the cart")),
+      h("ul", { class: "review-lines", role: "list" }, lines.map(reviewLine)),
       h(
         "div",
         { class: "card-pad stack review-foot" },
-        h("div", { class: "row between" }, h("span", { class: "cart-total-label" }, `Total, ${plural(cart.count, "piece")}`), h("strong", { class: "cart-total num" }, money(total))),
+        h("div", { class: "row between" }, h("span", { class: "cart-total-label" }, `Total, ${plural(cart.count, "piece")}`), h("strong", { class: "cart-total num" }, money(totalOf(lines)))),
         h("p", { class: "small muted" }, words || "You are charged exactly this total, or the order is not placed."),
         confirm,
+        // Below the button, which so stays where the finger is.
+        changed && changes(differences, lines, total),
+      ),
+    );
+  }
+
+  /** What is not as it was when it was agreed to: old, new, and a button to accept it. */
+  function changes(differences, lines, before) {
+    const words = (line, other) => {
+      if (line === null) return "–";
+      return other && line.quantity !== other.quantity ? `${integer(line.quantity)} × ${money(line.price)}` : money(line.price);
+    };
+    const rows = differences.map(({ item, name, before: old, now }) =>
+      h(
+        "tr",
+        { "data-item": item },
+        h("th", { scope: "row", class: "wrap-anywhere" }, name ?? item),
+        h("td", { class: "num" }, h("s", {}, words(old, now))),
+        h("td", { class: "num" }, h("strong", {}, words(now, old))),
+      ),
+    );
+    const prices = differences.every(({ before: old, now }) => old && now && old.quantity === now.quantity);
+    const accept = () => {
+      agreement.accept(lines);
+      cart.acceptAll();
+      drawn = "";
+      draw();
+      // Not to the order's button: who presses twice has not ordered.
+      body.querySelector("#review-title")?.focus({ preventScroll: true });
+    };
+    return h(
+      "section",
+      { class: "notice warn", "aria-labelledby": "changed-title", id: "changed" },
+      icon("alert"),
+      h(
+        "div",
+        { class: "stack grow" },
+        h("div", {}, h("h3", { class: "title", id: "changed-title" }, prices ? "Prices have changed" : "The cart has changed"), h("p", { class: "muted" }, "Nothing was ordered. The total was ", h("s", {}, money(before)), " and is now ", h("strong", {}, money(totalOf(lines))), ".")),
+        h("table", { class: "table" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Item"), h("th", { scope: "col", class: "num" }, "Old"), h("th", { scope: "col", class: "num" }, "New"))), h("tbody", {}, rows)),
+        h("div", {}, h("button", { type: "button", class: "button", id: "accept", "data-focus": "accept", onclick: accept }, `Accept the new total of ${money(totalOf(lines))}`)),
       ),
     );
   }
 
   function reviewLine(line) {
-    // What is short is said once: above, where there has been a refusal.
+    // What is short is said once: above, where there has been a refusal; a new price below.
     const short = checkout.state === "refused" && checkout.error.code === "out_of_stock";
-    const notes = lineNotes(shop, short ? { ...line, stock: null } : line);
+    const notes = lineNotes(shop, short ? { ...line, stock: null, was: null } : { ...line, was: null });
     return h(
       "li",
       { class: "review-line", "data-item": line.item },
@@ -127,14 +182,18 @@ export function checkoutView(shop) {
   function refused() {
     const { error } = checkout;
     if (error.code === "out_of_stock") return shortage(error);
-    if (error.code === "price_changed") return newPrices(error);
+    if (error.code === "price_changed") return null; // Said with the review.
     if (error.code === "empty_cart") return problem(error, { title: "The cart was empty" });
     return problem(error, { title: "The order was not placed" });
   }
 
   function shortage({ details }) {
     const lines = cart.shown();
-    const rows = (details.shortages ?? []).map(({ item, wanted, stock }) => {
+    const shortages = details.shortages ?? [];
+    const unsold = ({ item }) => shop.inventory.loaded && !shop.inventory.items.has(item);
+    let title = "Not enough in stock";
+    if (shortages.some(unsold)) title = shortages.every(unsold) ? "No longer sold" : "Not all of it can be had";
+    const rows = shortages.map(({ item, wanted, stock }) => {
       const line = lines.find((each) => each.item === item);
       const name = line?.name ?? item;
       const left = line?.stock ?? stock;
@@ -146,7 +205,7 @@ export function checkoutView(shop) {
           "div",
           { class: "stack-s" },
           h("strong", { class: "wrap-anywhere" }, name),
-          h("span", { class: "small muted" }, solved ? (line ? `Now ${line.quantity}` : "Removed") : `You wanted ${integer(line?.quantity ?? wanted)}; ${left === 0 ? "none is left" : `${integer(left)} left`}`),
+          h("span", { class: "small muted" }, solved ? (line ? `Now ${line.quantity}` : "Removed") : `You wanted ${integer(line?.quantity ?? wanted)}; ${unsold({ item }) ? "it is no longer sold" : left === 0 ? "none is left" : `${integer(left)} left`}`),
         ),
         solved
           ? h("span", { class: "badge ok" }, icon("check"), "Solved")
@@ -162,34 +221,7 @@ export function checkoutView(shop) {
       "section",
       { class: "notice warn", "aria-labelledby": "refused-title", id: "refused" },
       icon("alert"),
-      h("div", { class: "stack grow" }, h("div", {}, h("h2", { class: "title", id: "refused-title" }, "Not enough in stock"), h("p", { class: "muted" }, "Nothing was ordered. Change these lines, then place the order again.")), h("ul", { class: "shortages", role: "list" }, rows)),
-    );
-  }
-
-  function newPrices({ details }) {
-    const before = new Map(checkout.seen.map((line) => [line.item, line.price]));
-    const rows = (details.lines ?? [])
-      .filter((line) => before.get(line.item) !== line.price)
-      .map((line) =>
-        h(
-          "tr",
-          { "data-item": line.item },
-          h("th", { scope: "row", class: "wrap-anywhere" }, line.name),
-          h("td", { class: "num" }, before.has(line.item) ? h("s", {}, money(before.get(line.item))) : "–"),
-          h("td", { class: "num" }, h("strong", {}, money(line.price))),
-        ),
-      );
-    return h(
-      "section",
-      { class: "notice warn", "aria-labelledby": "refused-title", id: "refused" },
-      icon("alert"),
-      h(
-        "div",
-        { class: "stack grow" },
-        h("div", {}, h("h2", { class: "title", id: "refused-title" }, "Prices have changed"), h("p", { class: "muted" }, `Nothing was ordered. The new total is ${money(details.total)}.`)),
-        rows.length > 0 &&
-          h("table", { class: "table" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Item"), h("th", { scope: "col", class: "num" }, "Old"), h("th", { scope: "col", class: "num" }, "New"))), h("tbody", {}, rows)),
-      ),
+      h("div", { class: "stack grow" }, h("div", {}, h("h2", { class: "title", id: "refused-title" }, title), h("p", { class: "muted" }, "Nothing was ordered. Change these lines, then place the order again.")), h("ul", { class: "shortages", role: "list" }, rows)),
     );
   }
 
@@ -202,7 +234,7 @@ export function checkoutView(shop) {
         { class: "empty" },
         h("span", { class: "big spinner" }),
         h("h2", { id: "unknown-title" }, "We do not know yet"),
-        h("p", {}, "The order was sent, and no answer has come back. We keep asking, with the same key: it is placed once or not at all, never twice."),
+        h("p", {}, "Your order is on its way, not decided yet: no answer has come back. We keep asking, with the same key: it is placed once or not at all, never twice."),
         h("p", { class: "small faint" }, checkout.attempts > 0 ? `Asked ${plural(checkout.attempts, "time")} since ${clock(new Date(checkout.record.at))}.` : `Sent at ${clock(new Date(checkout.record.at))}.`),
         h("div", { class: "row" }, h("button", { type: "button", class: "button", "data-focus": "ask", onclick: () => checkout.askNow() }, "Ask now")),
         h("p", { class: "small muted" }, "You may close or reload this page: it goes on where it was."),
@@ -219,9 +251,9 @@ export function checkoutView(shop) {
         "div",
         { class: "empty" },
         h("span", { class: "big spinner" }),
-        h("h2", { id: "waiting-title" }, "Nothing is ordered yet"),
-        h("p", {}, "Too few of the shop's machines can be reached just now, so your order has not been taken. We try again by ourselves."),
-        checkout.error?.requestId && h("p", { class: "small faint mono" }, checkout.error.requestId),
+        h("h2", { id: "waiting-title" }, "On its way, not decided yet"),
+        h("p", {}, "Too few of the shop's machines can be reached just now to decide your order. We try again by ourselves."),
+        reference(checkout.error),
         h(
           "div",
           { class: "row" },
@@ -259,13 +291,21 @@ export function checkoutView(shop) {
     said = checkout.state;
     if (said === "sending") announce("Placing the order.");
     if (said === "unknown") announce("We do not know yet whether the order was placed. We keep asking.");
-    if (said === "waiting") announceError("Nothing has been ordered. The shop cannot be reached; we try again.");
+    if (said === "waiting") announceError("The order is on its way, not decided yet. Too few machines can be reached; we try again.");
     if (said === "refused") announceError(`The order was not placed. ${checkout.error.message}`);
     if (said === "placed") announce("The order is placed.");
   }
 
   const drawSoon = oncePerFrame(() => {
     if (element.isConnected) draw();
+  });
+  // At once, not with the next frame: a change of ours may be done by then.
+  cart.subscribe(() => agreement.follow(cart.shown()));
+  session.subscribe(() => {
+    if (session.user !== agreementOf && session.expired === null) {
+      agreementOf = session.user;
+      agreement.end();
+    }
   });
   for (const store of [cart, checkout, session]) store.subscribe(drawSoon);
   checkout.subscribe(tell);
@@ -274,6 +314,7 @@ export function checkoutView(shop) {
     element,
     title: "Check out",
     enter() {
+      agreement.end();
       drawn = "";
       draw();
     },
@@ -281,10 +322,4 @@ export function checkoutView(shop) {
       if (checkout.state === "refused" || checkout.state === "forgotten") checkout.done();
     },
   };
-}
-
-// The inventory's prices, which a refusal brings, may be newer than the cart's.
-function sameLines(some, others) {
-  const key = (lines) => JSON.stringify((lines ?? []).map(({ item, quantity }) => [item, quantity]).sort());
-  return key(some) === key(others);
 }

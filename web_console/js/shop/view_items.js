@@ -3,7 +3,7 @@
 import { announce, announceError } from "../lib/announce.js";
 import { fill, h, icon, KeyedList, oncePerFrame, setAttribute, setText } from "../lib/dom.js";
 import { integer, money, plural } from "../lib/format.js";
-import { bones, empty, heading, problem, stepper, stockBadge, stockWords, tile } from "./parts.js";
+import { bones, empty, heading, problem, stepper, stockBadge, stockWords, tile, reference } from "./parts.js";
 import { hashOf, rewrite, route } from "./router.js";
 
 const PAGE_ITEMS = 24;
@@ -336,7 +336,7 @@ export function lineError({ error, retry }, dismiss) {
       icon("alert"),
       h("span", {}, error.unknown ? "No answer came. Trying again does not do it twice." : error.message),
     ),
-    error.requestId && error.code === "internal" && h("p", { class: "small faint mono wrap-anywhere" }, error.requestId),
+    error.code === "internal" && reference(error),
     h(
       "div",
       { class: "row-s" },

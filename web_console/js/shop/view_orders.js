@@ -115,7 +115,7 @@ function orderRow(order) {
     h(
       "a",
       { class: "order-row", href: hashOf(["orders", order.id]), "data-order": order.id },
-      h("span", { class: "order-when" }, order.placed_at === null ? "Being decided" : when(order.placed_at)),
+      h("span", { class: "order-when" }, order.placed_at === null ? "On its way" : when(order.placed_at)),
       status(order),
       h("span", { class: "order-words muted small truncate" }, words),
       h("strong", { class: "num order-sum" }, money(order.total)),
@@ -180,7 +180,7 @@ export function orderView(shop) {
       h(
         "div",
         { class: "card-head" },
-        h("div", { class: "stack-s" }, h("h2", { id: "order-details", class: "order-id wrap-anywhere" }, "Order ", h("span", { class: "mono" }, order.id)), h("p", { class: "small muted" }, order.placed_at === null ? "Its checkout is being decided." : [when(order.placed_at), h("span", { class: "faint" }, ` · ${whenUtc(order.placed_at)}`)])),
+        h("div", { class: "stack-s" }, h("h2", { id: "order-details", class: "order-id wrap-anywhere" }, "Order ", h("span", { class: "mono" }, order.id)), h("p", { class: "small muted" }, order.placed_at === null ? "On its way, not decided yet." : [when(order.placed_at), h("span", { class: "faint" }, ` · ${whenUtc(order.placed_at)}`)])),
         h("div", { class: "row-s" }, status(order), copyButton(order.id)),
       ),
       h(
@@ -231,7 +231,7 @@ function copyButton(text) {
 }
 
 function status(order) {
-  return order.status === "placed" ? h("span", { class: "badge ok dot" }, "Placed") : h("span", { class: "badge warn" }, h("span", { class: "spinner" }), "Pending");
+  return order.status === "placed" ? h("span", { class: "badge ok dot" }, "Placed") : h("span", { class: "badge warn" }, h("span", { class: "spinner" }), "Not decided yet");
 }
 
 function nobody() {
