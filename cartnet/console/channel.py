@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -23,6 +24,7 @@ from cartnet.limits import (
     HTTP_REQUEST_SECONDS_MAX,
     HTTP_STUCK_SECONDS_MAX,
 )
+from cartnet.wire.shown import shown
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
 _METHOD: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")
+_FIRST_LINE: Final = re.compile(rb"[^ ]+ [^ ]+ (HTTP/[0-9][0-9.]{0,7})")
+_ENCODINGS: Final = (b"chunked", b"identity")
 _ABSOLUTE: Final = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 
 
@@ -98,6 +102,11 @@ class HttpRequest(server.Request):
             return
         super().process()
 
+    @override
+    def setResponseCode(self, code: int, message: bytes | None = None) -> None:
+        # Twisted lacks the phrases of newer codes.
+        super().setResponseCode(code, message or HTTPStatus(code).phrase.encode())
+
     def _fault(self) -> str | None:
         """What Klein could not route."""
         hosts = self.requestHeaders.getRawHeaders(b"Host") or []
@@ -147,6 +156,7 @@ class Channel(http.HTTPChannel):
     def __init__(self) -> None:
         super().__init__()
         self._refused = False
+        self._line = b""
         self._timer: IDelayedCall | None = None
 
     # --- what comes in ---------------------------------------------------------------
@@ -162,6 +172,7 @@ class Channel(http.HTTPChannel):
     @override
     def lineReceived(self, line: bytes) -> None:
         if not self._refused:
+            self._line = line
             super().lineReceived(line)
 
     @override
@@ -190,13 +201,38 @@ class Channel(http.HTTPChannel):
 
     @override
     def _respondToBadRequestAndDisconnect(self) -> None:
-        self.refuse(
-            Refused(
-                "bad_request",
-                f"that is no HTTP request, or its head has over {HTTP_HEADERS_MAX}"
-                f" headers or {HTTP_HEAD_BYTES_MAX} bytes",
-            )
-        )
+        self.refuse(Refused("bad_request", self._what_is_wrong()))
+
+    def _what_is_wrong(self) -> str:
+        """Why Twisted takes it for no request."""
+        if not self.line_mode:
+            return "the body's chunks are not as Transfer-Encoding: chunked has them"
+        if self._receivedHeaderSize > self.totalHeadersSize:
+            return f"a request's head may have {HTTP_HEAD_BYTES_MAX} bytes"
+        if self._receivedHeaderCount > self.maxHeaders:
+            return f"a request may have {HTTP_HEADERS_MAX} headers"
+        found = _FIRST_LINE.fullmatch(self._line)
+        if found is not None and found[1] not in (b"HTTP/1.1", b"HTTP/1.0"):
+            return f"HTTP/1.1 is spoken here, and HTTP/1.0, not {found[1].decode()}"
+        return "that is no HTTP request: its first line or a header is malformed"
+
+    @override
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        fault = None
+        if header in (b"Content-Length", b"Transfer-Encoding"):
+            if header == b"Content-Length" and not data.isdigit():
+                fault = f"Content-Length must be a number, not {shown(data)}"
+            elif header != b"Content-Length" and data.lower() not in _ENCODINGS:
+                fault = f"Transfer-Encoding may be chunked, not {shown(data)}"
+            elif self._transferDecoder is not None:
+                fault = (
+                    "a request has one Content-Length, or Transfer-Encoding: chunked"
+                    " instead, not two of them"
+                )
+        if fault is not None:
+            self.refuse(Refused("bad_request", fault))
+        chosen: bool = super()._maybeChooseTransferDecoder(header, data)
+        return chosen
 
     @override
     def lineLengthExceeded(self, line: bytes) -> None:

@@ -213,7 +213,9 @@ class _Resource(WebSocketResource):
         for name, value in headers_of(refused).items():
             request.setHeader(name, value)
         request.setHeader("Content-Type", "application/json")
-        return body_of(refused, "")
+        body = body_of(refused, "")
+        request.setHeader("Content-Length", str(len(body)))
+        return b"" if request.method == b"HEAD" else body
 
     def _refusal(self, request: HttpRequest, address: str) -> Refused | None:
         secure = request.isSecure()

@@ -301,7 +301,7 @@ class Serving:
             return
         line = encode_ok(request.id, value)
         if len(line) > LINE_BYTES_MAX:
-            raise Refused("too_large", "the answer would not fit a line")
+            raise Refused("too_large", "the answer would be too large")
         if request.call in LARGE:
             largest = self._largest.get(request.call, 0)
             self._largest[request.call] = max(largest, len(line))

@@ -15,7 +15,7 @@ from cartnet.limits import (
     REQUEST_ID_CHARACTERS_MAX,
     SESSION_CHARACTERS_MAX,
 )
-from cartnet.wire.arguments import READS
+from cartnet.wire.arguments import CALLS, READS
 from cartnet.wire.exact import Exact, NotJson, has_unfit, read_exactly
 from cartnet.wire.forms import CallName, Key, RequestId
 from cartnet.wire.framing import encode_line
@@ -140,7 +140,7 @@ def _decode_exactly(line: bytes) -> Request:
     try:
         exact = read_exactly(line)
     except NotJson as error:
-        raise BadLine(None, f"the line is not JSON: {error}") from None
+        raise BadLine(None, f"the request is not JSON: {error}") from None
     if not isinstance(exact.value, dict):
         raise BadLine(None, f"a request is an object, not {shown(exact.value)}")
     request_id = _usable_id(exact)
@@ -198,5 +198,5 @@ def _complaint(given: dict[str, Any]) -> str | None:
     if not isinstance(given.get("stale", False), bool):
         return f"stale must be true or false, not {shown(given['stale'])}"
     if given.get("stale") and given["call"] not in READS:
-        return f"stale is for reads: {', '.join(sorted(READS))}"
+        return f"stale is for reads: {', '.join(sorted(READS & CALLS.keys()))}"
     return None

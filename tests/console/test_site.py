@@ -139,6 +139,9 @@ class HeaderTests(SiteTestCase):
             self.assertEqual(head.body, b"")
             length = head.headers["content-length"]
             self.assertEqual(length, got.headers["content-length"], path)
+        websocket = self.shopping.ask("HEAD", "/ws")
+        self.assertEqual(websocket.status, 405)
+        self.assertGreater(int(websocket.headers["content-length"]), 0)
 
     def test_spelling(self) -> None:
         """A path's escaped letters are those letters; a proxy's full URL is a path."""
@@ -184,6 +187,33 @@ class BoundTests(SiteTestCase):
             self.wait(HTTP_LINGER_SECONDS_MAX)
             self.assertFalse(wire.is_open)
         self.assertEqual(self.shopping.calls.asked, [])
+
+    def test_what_is_wrong(self) -> None:
+        """A refusal before there is a request says which rule was broken."""
+        post = b"POST / HTTP/1.1\r\nHost: a\r\n"
+        length, chunked = b"Content-Length: 1\r\n", b"Transfer-Encoding: chunked\r\n"
+        for data, says in (
+            (b"GET / HTTP/2.0\r\n\r\n", "not HTTP/2.0"),
+            (b"GET / HTTP/0.9\r\n\r\n", "not HTTP/0.9"),
+            (b"nonsense\r\n\r\n", "first line or a header is malformed"),
+            (post + b"no colon\r\n\r\n", "first line or a header is malformed"),
+            (post + b"Content-Length: -1\r\n\r\n", 'must be a number, not "-1"'),
+            (post + length + length + b"\r\n", "one Content-Length"),
+            (post + length + chunked + b"\r\n", "one Content-Length"),
+            (post + chunked + length + b"\r\n", "one Content-Length"),
+            (post + b"Transfer-Encoding: gzip\r\n\r\n", 'chunked, not "gzip"'),
+            (post + chunked + b"\r\nx\r\n", "chunks"),
+            (post + b"a: b\r\n" * HTTP_HEADERS_MAX + b"\r\n", "headers"),
+        ):
+            message = self.say(data).json["error"]["message"]
+            self.assertIn(says, message, data[:60])
+
+    def test_phrases(self) -> None:
+        """Newer statuses have their phrases."""
+        for path, phrase in (("/ws", b"426 Upgrade Required"), ("/", b"200 OK")):
+            wire = self.shopping.connect()
+            wire.send("GET", path)
+            self.assertIn(b"HTTP/1.1 " + phrase + b"\r\n", wire.transport.value())
 
     def test_announced_body(self) -> None:
         """A body that is announced too large is refused before it comes."""

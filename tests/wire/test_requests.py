@@ -160,7 +160,11 @@ class BadLineTests(SynchronousTestCase):
             (b', "call": "ping", "key": "\\n"', "key must be"),
             (b', "call": "ping", "key": 5', "key must be"),
             (b', "call": "ping", "stale": 1', "stale must be"),
-            (b', "call": "add_to_cart", "stale": true', "stale is for reads"),
+            (
+                b', "call": "add_to_cart", "stale": true',
+                "stale is for reads: get_cart, get_inventory, get_order, list_orders,"
+                " whoami",
+            ),
             (b', "call": "ping", "args": "\\ud800"', "half a surrogate pair"),
             (b', "call": "ping", "args": {"\\u0000": 1}', "NUL"),
             (b', "call": "p\\ud800"', "half a surrogate pair"),
