@@ -85,7 +85,7 @@ class Consensus:
         having = [
             member
             for member in group.names
-            if self.admitted.get(member) and self._files.holds(member, index, term)
+            if self._files.holds(member, index, term) and self._counts(member)
         ]
         self._tally.require(
             "S1 R9 a majority that counts has synced what is committed",
@@ -98,6 +98,12 @@ class Consensus:
             ": synced by ",
             having,
         )
+
+    def _counts(self, member: str) -> bool:
+        if self.admitted.get(member):
+            return True
+        let_in = self._truth.admitted.get(member)
+        return let_in is not None and let_in == self._files.file_id(member)
 
     def _check_leader(self, name: str, raft: Raft, seen: _Seen) -> None:
         leader = self._leaders.setdefault(raft.term, name)

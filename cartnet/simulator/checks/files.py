@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cartnet.storage import journal
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from cartnet.simulator.disk import File
     from cartnet.simulator.findings import Tally
 
-BIRTH = (0, 0)
+UNDER_WAY_SECONDS_MAX: Final = 3.0
+"""How long an acknowledgement may be under way."""
 
 
 @dataclass
@@ -22,9 +24,13 @@ class Durable:
 
     :ivar generation: of the disk: after a wipe or an old copy all begins anew.
     :ivar commit_index: as its file has it; what comes after may be replaced.
+    :ivar since: when it was first seen, in seconds.
+    :ivar former: what the disk held before it was replaced.
     """
 
     generation: int
+    since: float
+    former: Durable | None = None
     term: int = 0
     vote: str | None = None
     last_index: int = 0
@@ -35,25 +41,36 @@ class Durable:
 class Files:
     """Looks at one group's files."""
 
-    def __init__(self, truth: Truth, tally: Tally) -> None:
+    def __init__(self, truth: Truth, tally: Tally, now: Callable[[], float]) -> None:
         self.durable: dict[str, Durable] = {}
         self._truth = truth
         self._tally = tally
+        self._now = now
         self._votes: dict[tuple[str, int, int], str] = {}
         self._entries: dict[tuple[int, int], tuple[int, tuple[int, int] | None]] = {}
 
     def holds(self, name: str, index: int, term: int) -> bool:
         """Whether the disk of ``name`` has the entry for good."""
         durable = self.durable.get(name)
-        if durable is None or durable.file is None or index > durable.last_index:
+        if durable is None:
             return False
-        cursor = durable.file.plain_cursor()
-        row = cursor.execute("SELECT term FROM log WHERE idx = ?", (index,)).fetchone()
-        if row is None:
-            return bool(
-                cursor.execute("SELECT idx FROM log_base").fetchone()[0] >= index
-            )
-        return bool(row[0] == term)
+        if _holds(durable, index, term):
+            return True
+        # What it acknowledged before it lost its disk may be on its way still.
+        former = durable.former
+        under_way = self._now() - durable.since < UNDER_WAY_SECONDS_MAX
+        return former is not None and under_way and _holds(former, index, term)
+
+    def file_id(self, name: str) -> str | None:
+        """Which file ``name`` has, by its own word."""
+        durable = self.durable.get(name)
+        if durable is None or durable.file is None:
+            return None
+        row = durable.file.plain_cursor().execute(
+            "SELECT value FROM meta WHERE key = 'file_id'"
+        )
+        found: str = row.fetchone()[0]
+        return found
 
     def written(self, name: str, generation: int, file: File) -> None:
         """A transaction of ``name`` is done; its process has not heard yet."""
@@ -73,7 +90,10 @@ class Files:
         last = base_index if last is None else last
         durable = self.durable.get(name)
         if durable is None or durable.generation != generation:
-            durable = self.durable[name] = Durable(generation)
+            if durable is not None:
+                durable.former = None
+            durable = Durable(generation, self._now(), durable)
+            self.durable[name] = durable
         self._check_term(name, durable, term, vote)
         self._tally.require(
             "R8 applied <= commit <= last, in the file",
@@ -165,3 +185,13 @@ class Files:
             if before is not None or (index, term) not in self._entries:
                 self._entries[index, term] = checksum, before or known_before
             before = index, term
+
+
+def _holds(durable: Durable, index: int, term: int) -> bool:
+    if durable.file is None or index > durable.last_index:
+        return False
+    cursor = durable.file.plain_cursor()
+    row = cursor.execute("SELECT term FROM log WHERE idx = ?", (index,)).fetchone()
+    if row is None:
+        return bool(cursor.execute("SELECT idx FROM log_base").fetchone()[0] >= index)
+    return bool(row[0] == term)

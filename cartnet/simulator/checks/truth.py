@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cartnet.consensus.messages import decode_admission, is_admission
+
 if TYPE_CHECKING:
     from cartnet.simulator.findings import Tally
     from cartnet.topology.groups import Group
@@ -15,6 +17,8 @@ class Truth:
     """What a group's replicas have held for committed, and what came of it.
 
     :ivar committed: term and command of each committed entry, by index.
+    :ivar admitted: the files that entries have let in, by replica: they count as soon
+        as such an entry is committed, before their replicas know.
     :ivar digests: of the tables after an index, with who was seen to have it first.
     """
 
@@ -22,6 +26,7 @@ class Truth:
     tally: Tally
     committed: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     digests: dict[int, tuple[str, str]] = field(default_factory=dict)
+    admitted: dict[str, str] = field(default_factory=dict)
 
     def commit(self, name: str, index: int, term: int, command: bytes) -> bool:
         """Note an entry that ``name`` holds for committed; say whether it is new."""
@@ -41,6 +46,9 @@ class Truth:
         )
         if known is None:
             self.committed[index] = found
+            if is_admission(command):
+                admission = decode_admission(command)
+                self.admitted[admission.admit] = admission.file
         return known is None
 
     def digest(self, name: str, index: int, value: str) -> None:

@@ -32,7 +32,8 @@ class Checks:
         self._tally = tally
         self._truths = {g.name: Truth(g, tally) for g in cluster.topology.groups}
         self._files = {
-            name: Files(truth, tally) for name, truth in self._truths.items()
+            name: Files(truth, tally, cluster.world.clock.seconds)
+            for name, truth in self._truths.items()
         }
         self._consensus = {
             name: Consensus(truth, self._files[name], tally)
