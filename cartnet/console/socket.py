@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from twisted.internet.interfaces import IPushProducer, ISSLTransport
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from typing_extensions import override
@@ -46,6 +47,17 @@ _OF_A_SESSION: Final = frozenset({"watch_cart", "watch_cluster"})
 """Watches that end with the session that they were begun with."""
 
 
+class _Errors:
+    """Autobahn's log: errors alone; what strangers cause is a line of our own."""
+
+    error = Logger(namespace="autobahn").error
+
+    def debug(self, *_: object, **__: object) -> None:
+        pass
+
+    info = warn = debug
+
+
 @implementer(IPushProducer)
 class Socket(WebSocketServerProtocol):
     """One WebSocket (:class:`cartnet.replica.serving.Line`).
@@ -56,6 +68,7 @@ class Socket(WebSocketServerProtocol):
 
     trusted = False
     supervises = False
+    log = _Errors()
 
     def __init__(self, sockets: WebSockets) -> None:
         super().__init__()
@@ -167,6 +180,12 @@ class Socket(WebSocketServerProtocol):
         refused = Unfit(code, reason, dict(responseHeaders or []))
         secure = ISSLTransport.providedBy(self.transport)
         self.sendData(raw_refusal(refused, self._sockets.new_id(), secure=secure))
+
+    @override
+    def _fail_connection(self, code: int = 1001, reason: str = "going away") -> None:
+        """Refuse what is no proper frame: say goodbye, as Autobahn does."""
+        self._sockets.refused(self.address, reason)
+        super()._fail_connection(code, reason)
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye; what was written before leaves first."""

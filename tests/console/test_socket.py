@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.limits import (
@@ -252,6 +253,22 @@ class MessageTests(SocketTestCase):
             visitor.lose()
         self.assertEqual(self.calls.asked, [])
         self.assertEqual(self.visiting.sockets.count, 0)
+
+    def test_log_of_frames(self) -> None:
+        """One who breaks the rules again and again is one line of our log, no more."""
+        others: list[LogEvent] = []
+        globalLogPublisher.addObserver(others.append)  # type: ignore[arg-type]
+        self.addCleanup(globalLogPublisher.removeObserver, others.append)
+        for _ in range(3):
+            visitor = self.visiting.visit()
+            visitor.say_bytes(frame(b"{}", masked=False))
+            self.visiting.pass_time(CLOSE_SECONDS_MAX + 1)
+            visitor.lose()
+
+        (line,) = self.visiting.warnings()
+        self.assertIn("turned 192.0.2.1 away: ", line)
+        self.assertIn("mask", line)
+        self.assertEqual([e for e in others if "autobahn" in e["log_namespace"]], [])
 
     def test_largest_message(self) -> None:
         """A message of the largest size is taken, in one frame or in several."""
