@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.browser.test_shop import item, line, quantity
-from tests.browser.visits import PASSWORD, Shop, Visits, log_in
+from tests.browser.visits import PASSWORD, Shop, Visits, log_in, violations
 
 
 def test_a_restart_loses_nothing_that_was_typed(visits: Visits, shop: Shop) -> None:
@@ -92,6 +92,31 @@ def test_a_line_that_fails_says_so_where_it_is(visits: Visits, shop: Shop) -> No
     expect(item(page, thing)).not_to_contain_text("Too fast.")
     assert len(keys) == 2
     assert keys[0] == keys[1]
+
+
+def test_one_tab_too_many_says_so_and_works(visits: Visits, shop: Shop) -> None:
+    """The sixth tab of a session has no live updates: it says why, shows the items and
+    the cart, takes what is done in it, and is live when another tab is closed."""
+    user = shop.account()
+    thing = shop.put(shop.fresh("TAB"), "In many tabs")
+    page = visits.page()
+    visits.tolerate("WebSocket connection to")
+    log_in(page, user)
+    others = [page.context.new_page() for _ in range(5)]
+    for other in others:
+        other.goto("/#/account")
+        expect(other.locator("#connection")).to_have_text("Live")
+
+    page.goto("/")
+    expect(page.locator("#banner")).to_contain_text("open in five other tabs")
+    item(page, thing).get_by_role("button", name="Add").click()
+    expect(quantity(line(page, thing))).to_have_value("1")
+    expect(page.locator("#connection")).to_have_text("Not live")
+    assert violations(page) == []
+    others[0].close()
+
+    expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator("#banner")).to_be_empty()
 
 
 def test_four_thousand_items_stay_fast(visits: Visits, shop: Shop) -> None:

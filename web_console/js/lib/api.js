@@ -61,18 +61,18 @@ export async function api(method, path, { body, key, signal, timeout = TIMEOUT_M
     text = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
-    heard.forEach((listener) => listener("network"));
+    heard.forEach((listener) => listener("network", method, path));
     throw new ApiError("network", "No answer came. The connection may be down.");
   }
   const answer = parsed(text);
   if (response.ok) {
-    heard.forEach((listener) => listener(null));
+    heard.forEach((listener) => listener(null, method, path));
     return answer;
   }
   const { code = "internal", message = "", details = {} } = answer?.error ?? {};
   const retryAfter = response.headers.get("Retry-After");
   if (retryAfter !== null) details.retry_after ??= Number(retryAfter);
-  heard.forEach((listener) => listener(code));
+  heard.forEach((listener) => listener(code, method, path));
   throw new ApiError(code, message || `The server answered ${response.status}.`, {
     status: response.status,
     details,
@@ -82,7 +82,7 @@ export async function api(method, path, { body, key, signal, timeout = TIMEOUT_M
 
 const heard = [];
 
-/** Be told what became of every call: null for success, otherwise the code. */
+/** Be told `(outcome, method, path)` of every call: null for success, or the code. */
 export function onOutcome(listener) {
   heard.push(listener);
 }

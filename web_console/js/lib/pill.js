@@ -9,6 +9,7 @@ const LOOKS = {
   live: ["pill ok", () => "Live"],
   stale: ["pill warn", (socket) => `Stale since ${clock(socket.since)}`],
   unavailable: ["pill bad", () => "No majority"],
+  crowded: ["pill warn", () => "Not live"],
   reconnecting: [
     "pill warn waiting",
     (socket) => (socket.seconds > 0 ? `Reconnecting in ${socket.seconds} s` : "Reconnecting"),

@@ -9,6 +9,9 @@ const SILENCE_MS_MAX = 15_000; // Watches speak every five seconds, and so does 
 const PING_MS = 5_000;
 const CALL_MS_MAX = 15_000;
 const PROBE_MS = 2_000;
+const SOCKETS_MAX = 5; // Of one session: more are refused (limits.py).
+const COUNTING_MS = 300;
+const CROWDED_MS = 5_000;
 const PASSING = new Set(["unavailable", "overloaded", "not_leader", "timeout", "internal"]);
 
 /**
@@ -21,6 +24,7 @@ const PASSING = new Set(["unavailable", "overloaded", "not_leader", "timeout", "
  * - `stale`: connected, but what is watched is as of `since` (a Date): no leader is heard;
  * - `unavailable`: connected, but a watch or (see `doubt`) a call is refused for now: no
  *   majority;
+ * - `crowded`: not connected: this browser's other tabs have all that a session may have;
  * - `reconnecting`: not connected since `since`; the next attempt is in `seconds`;
  * - `offline`: as before, and the browser says that there is no network at all.
  */
@@ -40,7 +44,14 @@ export class Socket extends EventTarget {
     this.attempts = 0;
     this.retryAt = 0;
     this.heardAt = 0;
-    this.doubtful = false;
+    this.doubts = new Set();
+    this.crowded = false;
+    this.others = 0;
+    this.channel = new BroadcastChannel("cartnet.sockets");
+    this.channel.onmessage = ({ data }) => {
+      if (data === "here") this.others += 1;
+      else if (this.open) this.channel.postMessage("here");
+    };
     addEventListener("online", () => this.retryNow());
     addEventListener("offline", () => this.lost());
     document.addEventListener("visibilitychange", () => {
@@ -64,10 +75,11 @@ export class Socket extends EventTarget {
    * @param onEvent called with each event
    * @param onEnd called with an ApiError when the watch is refused for good (not logged
    *   in, forbidden); it starts again with the next `reopen()`
+   * @param aside whether the page says itself how current this is: `state` does not
    * @returns what stops it
    */
-  watch(call, argsFn, onEvent, onEnd = () => {}) {
-    const watch = { call, argsFn, onEvent, onEnd, id: null, stale: false, held: false, timer: 0, failures: 0 };
+  watch(call, argsFn, onEvent, onEnd = () => {}, { aside = false } = {}) {
+    const watch = { call, argsFn, onEvent, onEnd, aside, id: null, events: 0, stale: false, held: false, timer: 0, failures: 0 };
     this.watches.add(watch);
     if (this.open) this.start(watch);
     return () => {
@@ -101,21 +113,22 @@ export class Socket extends EventTarget {
   /** Connect anew, as somebody else or nobody: after a login or logout. */
   reopen() {
     this.attempts = 0;
+    this.crowded = false;
     this.drop();
     this.connect();
   }
 
   /** Do not wait for the next attempt. */
   retryNow() {
-    if (this.open || this.web?.readyState === WebSocket.CONNECTING) return;
+    if (this.crowded || this.open || this.web?.readyState === WebSocket.CONNECTING) return;
     this.attempts = 0;
     this.connect();
   }
 
-  /** A call was `unavailable`: say so until `probe()`, a promise of the like, succeeds. */
-  async doubt(probe) {
-    if (this.doubtful) return;
-    this.doubtful = true;
+  /** `what` was `unavailable`: say so until `probe()`, a promise of the same, succeeds. */
+  async doubt(what, probe) {
+    if (this.doubts.has(what)) return;
+    this.doubts.add(what);
     this.judge();
     for (let refused = true; refused; ) {
       await pause(PROBE_MS);
@@ -126,7 +139,7 @@ export class Socket extends EventTarget {
         refused = error.passing === true;
       }
     }
-    this.doubtful = false;
+    this.doubts.delete(what);
     this.judge();
   }
 
@@ -137,7 +150,9 @@ export class Socket extends EventTarget {
     const web = new WebSocket(this.url);
     this.web = web;
     this.heardAt = Date.now();
+    let opened = false;
     web.onopen = () => {
+      opened = true;
       this.heardAt = Date.now();
       for (const watch of this.watches) this.start(watch);
       this.judge();
@@ -147,7 +162,9 @@ export class Socket extends EventTarget {
       this.receive(JSON.parse(event.data));
     };
     web.onclose = () => {
-      if (this.web === web) this.lost();
+      if (this.web !== web) return;
+      this.lost();
+      if (!opened) this.waitForRoom();
     };
   }
 
@@ -158,7 +175,7 @@ export class Socket extends EventTarget {
     this.running.clear();
     for (const watch of this.watches) {
       clearTimeout(watch.timer);
-      Object.assign(watch, { id: null, stale: false, held: false });
+      watch.id = null;
     }
     for (const { reject, timer } of this.calls.values()) {
       clearTimeout(timer);
@@ -180,6 +197,28 @@ export class Socket extends EventTarget {
     this.judge();
   }
 
+  /** How many of this browser's other tabs are connected: the session is the same. */
+  async countOthers() {
+    this.others = 0;
+    this.channel.postMessage("who");
+    await pause(COUNTING_MS);
+    return this.others;
+  }
+
+  /** Where the session has all the connections that it may have, do not try until not. */
+  async waitForRoom() {
+    // A refusal's reason is hidden from scripts: the tabs tell each other.
+    while (!this.open && (await this.countOthers()) >= SOCKETS_MAX) {
+      this.retryAt = 0;
+      this.crowded = true;
+      this.judge();
+      await pause(CROWDED_MS);
+    }
+    if (!this.crowded) return;
+    this.crowded = false;
+    this.retryNow();
+  }
+
   tick() {
     if (this.web !== null && Date.now() - this.heardAt > SILENCE_MS_MAX) {
       this.lost();
@@ -196,6 +235,7 @@ export class Socket extends EventTarget {
   start(watch) {
     if (watch.id !== null) this.running.delete(watch.id);
     watch.id = this.nextId++;
+    watch.events = 0;
     this.running.set(watch.id, watch);
     this.send({ id: watch.id, call: watch.call, args: watch.argsFn() });
   }
@@ -206,9 +246,10 @@ export class Socket extends EventTarget {
       if (error) {
         this.refused(watch, error);
       } else if (event) {
-        watch.failures = 0;
-        watch.held = false;
-        watch.stale = event.stale === true;
+        watch.events += 1;
+        // The first may be what a minority has: after trouble only the next one proves.
+        if (event.stale === true) watch.stale = true;
+        else if (watch.events > 1) Object.assign(watch, { stale: false, held: false, failures: 0 });
         watch.onEvent(event);
         this.attempts = 0;
         this.judge();
@@ -246,11 +287,12 @@ export class Socket extends EventTarget {
   }
 
   judge(counting = false) {
-    const watches = [...this.watches];
+    const watches = [...this.watches].filter((watch) => !watch.aside);
     let state = "live";
-    if (this.web === null) state = navigator.onLine === false ? "offline" : "reconnecting";
+    if (this.crowded && this.web === null) state = "crowded";
+    else if (this.web === null) state = navigator.onLine === false ? "offline" : "reconnecting";
     else if (!this.open) state = this.state === "connecting" ? "connecting" : "reconnecting";
-    else if (this.doubtful || watches.some((watch) => watch.held)) state = "unavailable";
+    else if (this.doubts.size > 0 || watches.some((watch) => watch.held)) state = "unavailable";
     else if (watches.some((watch) => watch.stale)) state = "stale";
     this.seconds = this.retryAt ? Math.max(0, Math.ceil((this.retryAt - Date.now()) / 1000)) : 0;
     if (state === this.state && !counting) return;

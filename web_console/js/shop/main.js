@@ -66,8 +66,19 @@ session.subscribe(() => {
   if (session.user === null && session.expired !== null) ask();
 });
 
-onOutcome((code) => {
-  if (code === "unavailable") socket.doubt(() => api("GET", session.user ? "/cart" : "/inventory"));
+onOutcome((code, method, path) => {
+  if (code !== "unavailable") return;
+  // A login cannot be tried again without its password: its form says it.
+  if (method !== "GET" && !/^[/](cart|checkout)/.test(path)) return;
+  const probe = method === "GET" ? path.replace(/[?&]stale=true/, "") : "/cart";
+  socket.doubt(probe, () => api("GET", probe));
+});
+
+// Without live updates: what there is is asked for once, and after what is done here.
+socket.addEventListener("state", () => {
+  if (socket.state !== "crowded") return;
+  inventory.retry();
+  if (session.user) cart.load();
 });
 
 // --- Views ----------------------------------------------------------------------------
@@ -190,7 +201,9 @@ function bannerOf(name) {
     case "stale":
       return [`stale ${since}`, () => bannerWith("warn", "clock", `Stock and prices are as of ${since}. You can go on looking.`)];
     case "unavailable":
-      return ["unavailable", () => bannerWith("bad", "alert", "Too few of the shop's machines can be reached. You can look around; changes have to wait.")];
+      return ["unavailable", () => bannerWith("bad", "alert", "No majority: too few of the shop's machines can be reached. You can look around; changes have to wait.")];
+    case "crowded":
+      return ["crowded", () => bannerWith("warn", "info", "This account is open in five other tabs: live updates are off here. Reload to see what is new.")];
     case "offline":
     case "reconnecting":
       return [
@@ -213,6 +226,7 @@ function bannerWith(look, picture, ...words) {
 }
 
 checkout.subscribe(() => {
+  if (checkout.state === "placed" && socket.state === "crowded") cart.load();
   if (checkout.state === "placed" && document.body.dataset.route !== "checkout") {
     const { id } = checkout.order;
     checkout.done();
