@@ -15,10 +15,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from cartnet.checkout.waiting import within
 from cartnet.console.answers import respond, respond_refused
-from cartnet.console.browser import cookie_name
+from cartnet.console.browser import cookie_name, session_in
 from cartnet.console.errors import Unfit
 from cartnet.console.openapi import document
-from cartnet.console.requests import Visitor, header, read_call
+from cartnet.console.requests import Visitor, bearer, header, read_call
 from cartnet.console.routes import PREFIX, ROUTES, Session, Whoami
 from cartnet.errors import Refused
 from cartnet.limits import (
@@ -233,10 +233,16 @@ class Api:
             await self._calls.call(asked, Visitor(request))
         except Refused as refused:
             if refused.code == "unauthenticated":
-                self._set_cookie(request, "", 0)
+                self._end_cookie(request, asked)
             raise
-        self._set_cookie(request, "", 0)
+        self._end_cookie(request, asked)
         return respond(request, b"", 204)
+
+    def _end_cookie(self, request: HttpRequest, asked: Request) -> None:
+        """Clear the cookie of a session that has ended; another one's stays."""
+        cookie = session_in(header(request, "Cookie"), secure=request.isSecure())
+        if bearer(request) is None or cookie == asked.session:
+            self._set_cookie(request, "", 0)
 
     async def _whoami(self, request: HttpRequest, asked: Request) -> bytes:
         value: object = Whoami(user=None)

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 import treq
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.error import ConnectError, ConnectionClosed
@@ -127,8 +128,7 @@ class Web:
         except DeferredTimeoutError:
             raise ConnectionError("it takes too long") from None
         except _LOST as error:
-            why = str(error).rstrip(".") or type(error).__name__
-            raise ConnectionError(why) from None
+            raise ConnectionError(_why(error)) from None
         if status == 204:
             return None
         try:
@@ -138,6 +138,19 @@ class Web:
         if status < 400:
             return answer
         raise _refused(answer)
+
+
+def _why(error: Exception) -> str:
+    """What a connection failed by, in words."""
+    if isinstance(error, (ResponseFailed, TransmissionFailed)) and error.reasons:
+        error = error.reasons[0].value
+    if isinstance(error, SSL.Error):
+        if "certificate" in str(error):
+            return "its certificate is not one that this machine trusts"
+        return "it does not speak TLS; perhaps its address is http://..."
+    if not isinstance(error, (ConnectError, ConnectionClosed)):
+        return "what answered does not speak HTTP"
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _refused(answer: Any) -> Refused:

@@ -115,9 +115,11 @@ class AccountTests(ApiTestCase):
         """A logout ends the session and takes the cookie back."""
         token = self.shopping.token()
 
-        out = self.as_user(token, "DELETE", "/session")
+        cookie = f"cartnet_session={token}"
+
+        out = self.api("DELETE", "/session", Cookie=cookie)
         after = self.as_user(token, "GET", "/cart")
-        again = self.as_user(token, "DELETE", "/session")
+        again = self.api("DELETE", "/session", Cookie=cookie)
 
         self.assertEqual((out.status, out.body), (204, b""))
         self.assertIn("cartnet_session=; ", out.headers["set-cookie"])
@@ -125,6 +127,34 @@ class AccountTests(ApiTestCase):
         self.assertEqual(after.refusal, (401, "unauthenticated"))
         self.assertEqual(again.refusal, (401, "unauthenticated"))
         self.assertIn("Max-Age=0", again.headers["set-cookie"])
+
+    def test_logout_by_token(self) -> None:
+        """A logout by token takes back the cookie of that session, no other's."""
+        one, other = self.shopping.token(), self.shopping.token()
+
+        kept = self.api(
+            "DELETE",
+            "/session",
+            Authorization=f"Bearer {one}",
+            Cookie=f"cartnet_session={other}",
+        )
+        dead = self.api(
+            "DELETE",
+            "/session",
+            Authorization=f"Bearer {one}",
+            Cookie=f"cartnet_session={other}",
+        )
+        own = self.api(
+            "DELETE",
+            "/session",
+            Authorization=f"Bearer {other}",
+            Cookie=f"cartnet_session={other}",
+        )
+
+        self.assertEqual((kept.status, dead.status, own.status), (204, 401, 204))
+        self.assertNotIn("set-cookie", kept.headers)
+        self.assertNotIn("set-cookie", dead.headers)
+        self.assertIn("Max-Age=0", own.headers["set-cookie"])
 
     def test_login_ends_the_session_it_came_with(self) -> None:
         """Whoever logs in again has one session, with a token that is new."""

@@ -58,12 +58,14 @@ class _Consoles(Factory):
 class WebTests(TestCase):
     """One request."""
 
-    async def ask(self, answer: bytes, seconds_max: float = 30) -> object:
+    async def ask(
+        self, answer: bytes, seconds_max: float = 30, scheme: str = "http"
+    ) -> object:
         network: Any = reactor
         consoles = _Consoles(answer)
         port = network.listenTCP(0, consoles, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
-        url = f"http://127.0.0.1:{port.getHost().port}"
+        url = f"{scheme}://127.0.0.1:{port.getHost().port}"
         web = Web(reactor, url, seconds_max)
         self.addCleanup(lambda: Deferred.fromCoroutine(web.close()))
         self.addCleanup(consoles.hang_up)
@@ -84,8 +86,15 @@ class WebTests(TestCase):
             HEAD % (b"200 OK", 4) + b"<p/>",
             HEAD % (b"404 Not Found", 2) + b"{}",
         ):
-            with self.assertRaises(OSError):
+            with self.assertRaises(OSError) as caught:
                 await self.ask(answer)
+            self.assertIn("what answered ", str(caught.exception))
+
+    async def test_no_tls(self) -> None:
+        """A plain port that was asked over TLS is told in words."""
+        with self.assertRaises(OSError) as caught:
+            await self.ask(HEAD % (b"400 Bad Request", 0), scheme="https")
+        self.assertIn("it does not speak TLS", str(caught.exception))
 
     async def test_too_slow(self) -> None:
         """Neither the head nor the rest of an answer is waited for without an end."""
