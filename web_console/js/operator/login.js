@@ -106,7 +106,19 @@ export function notYoursView(user, onlogout) {
             setText(problem, said(error));
           }
         },
-      }, "Log out, then log in as the operator"), problem));
+      }, "Log out, then log in as the operator"), problem,
+      h("p", { class: "hint" }, "The pages of one browser share one login. To shop and"
+        + " operate side by side, open this page in a private window", secondDoor(), ".")));
+}
+
+/** On this machine the console has two names, and a browser keeps a login for each. */
+function secondDoor() {
+  const other = { "127.0.0.1": "localhost", localhost: "127.0.0.1" }[location.hostname];
+  if (!other) return null;
+  const door = new URL("/operator", location.href);
+  door.hostname = other;
+  return [", or as ", h("a", { href: door.href, target: "_blank", rel: "noopener" },
+    door.href), ", which has a login of its own"];
 }
 
 function said(error) {
