@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.operating import (
     command,
     dialog,
     leads,
+    log_in_operator,
     menu,
     node,
     open_page,
@@ -40,7 +41,8 @@ def test_log_in_and_out(visits: Visits, shop: Shop) -> None:
 
 
 def test_a_shopper_is_told_whose_page_it_is(visits: Visits, shop: Shop) -> None:
-    """A shopper sees nothing of the cluster, and a way to the shop and to the form."""
+    """A shopper sees nothing of the cluster, and ways to the shop and to be both."""
+    visits.tolerate("401")
     user = shop.account()
     page = visits.page()
     page.goto("/")
@@ -52,8 +54,46 @@ def test_a_shopper_is_told_whose_page_it_is(visits: Visits, shop: Shop) -> None:
     expect(page.locator("#view")).to_contain_text(user)
     expect(page.get_by_role("article")).to_have_count(0)
     expect(page.get_by_role("link", name="Back to the shop")).to_be_visible()
+    view = page.locator("#view")
+    expect(view).to_contain_text("open this page in a private window")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="http://localhost:").click()
+    expect(opened.value.get_by_label("Password")).to_be_visible()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_a_page_that_waits_says_what_for(visits: Visits, shop: Shop) -> None:
+    """Who it is may take seconds to know; meanwhile the page is not blank."""
+    page = visits.page()
+    log_in_operator(page, shop)
+    page.route("**/api/v1/session", lambda route: None)
+    page.goto("/operator")
+    expect(page.get_by_text("Asking the inventory group")).to_be_visible()
+    expect(page.get_by_role("button", name="Connect now")).to_be_hidden()
+
+
+def test_a_lost_connection_can_be_tried_again(visits: Visits, shop: Shop) -> None:
+    """While it is reconnecting, nobody has to wait for the next attempt."""
+    page = visits.page()
+    log_in_operator(page, shop)
+    refused = [True]
+
+    def serve(socket: WebSocketRoute) -> None:
+        if refused:
+            socket.close()
+        else:
+            socket.connect_to_server()
+
+    page.route_web_socket("**/ws", serve)
+    page.goto("/operator")
+    now = page.get_by_role("button", name="Connect now")
+    expect(now).to_be_visible()
+    refused.clear()
+    now.click()
+    expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator("#subtitle")).to_contain_text("Cluster test")
+    expect(now).to_be_hidden()
 
 
 def test_a_leader_killed_and_started_again(visits: Visits, shop: Shop) -> None:

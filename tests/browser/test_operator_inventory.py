@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser.operating import command, dialog, leads, open_page, row
@@ -97,6 +99,8 @@ def test_without_a_leader_the_page_still_serves(visits: Visits, shop: Shop) -> N
         answer = page.context.request.post(f"/api/v1/cluster/replicas/{name}/kill")
         assert answer.json() == {"done": f"killed {name}"}
     expect(page.get_by_text("The inventory has no leader.")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Stock as of \d\d:\d\d$"))).to_be_visible()
+    expect(page.locator("#connection")).to_have_text("Live")
     page.get_by_role("button", name=f"Add to the stock of {item}").click()
     note = row(page, item).locator(".item-note")
     expect(note).to_be_visible()
@@ -107,6 +111,7 @@ def test_without_a_leader_the_page_still_serves(visits: Visits, shop: Shop) -> N
         command(other, "Start", name)
     leads(other, "it0")
     expect(page.get_by_text("The inventory has no leader.")).to_be_hidden()
+    expect(page.get_by_text(re.compile("^Stock as of"))).to_be_hidden()
     note.get_by_role("button").click()
     expect(note).to_be_hidden()
     expect(row(page, item)).to_contain_text("15")

@@ -2,7 +2,7 @@
 
 import { announce } from "../lib/announce.js";
 import { fill, h, setAttribute, setText } from "../lib/dom.js";
-import { plural } from "../lib/format.js";
+import { clock, plural } from "../lib/format.js";
 import { connectionPill } from "../lib/pill.js";
 import { Socket } from "../lib/socket.js";
 import { onElsewhere } from "../lib/storage.js";
@@ -34,6 +34,11 @@ class Page {
     this.model = new Model();
     this.socket = new Socket();
     part("theme").append(themeSwitch());
+    part("theme-below").append(themeSwitch()); // Narrow headers have no room for it.
+    part("connect").addEventListener("click", () => this.socket.retryNow());
+    this.socket.addEventListener("state", () => {
+      if (this.#stops.length) this.#date();
+    });
     addEventListener("hashchange", () => this.#route());
     onElsewhere("session", () => this.#beginAnew());
     this.model.subscribe(() => {
@@ -41,14 +46,16 @@ class Page {
       this.#tell();
     });
     setInterval(() => {
-      if (this.model.report && this.model.isOld) this.model.touch();
+      const { report, isOld, stockIsOld } = this.model;
+      if (report && (isOld || stockIsOld)) this.model.touch();
     }, 1000);
     part("skip").addEventListener("click", (event) => {
       event.preventDefault();
       part("main").focus();
     });
-    part("view").append(h("div", { class: "skeleton stack", "aria-hidden": "true" },
-      h("span", { class: "bone" }), h("span", { class: "bone" })));
+    fill(part("view"), h("p", { class: "muted" },
+      h("span", { class: "spinner", "aria-hidden": "true" }),
+      " Asking the inventory group, which knows the operator, who this is …"));
     this.#begin();
   }
 
@@ -87,7 +94,7 @@ class Page {
       socket.watch("watch_inventory", () => {
         const { revision } = model.inventory;
         return revision === null ? {} : { from_revision: revision };
-      }, (event) => model.takeInventory(event)),
+      }, (event) => model.takeInventory(event), undefined, { aside: true }),
     ];
     this.#route();
   }
@@ -114,7 +121,7 @@ class Page {
     this.#view?.stop?.();
     this.#view = null;
     part("nav").hidden = true;
-    setText(part("subtitle"), "");
+    this.#date();
     part("pill").replaceChildren();
     part("account").replaceChildren();
   }
@@ -163,8 +170,7 @@ class Page {
     }
     this.#head(this.#view.title, this.#view.lead);
     fill(part("view"), this.#view.element);
-    if (this.model.report) this.#date();
-    else setText(part("subtitle"), "Waiting for the first report …");
+    this.#date();
     this.#view.draw();
     this.#view.opened?.();
     if (!this.#first) {
@@ -180,16 +186,27 @@ class Page {
     document.title = `${title} · cartnet`;
   }
 
-  /** Say under the title what this is, or since when it is old. */
+  /** Say under the title what this is, or since when it is old, or its stock is. */
   #date() {
+    const { report, isOld, stockIsOld, inventory } = this.model;
+    const open = this.#stops.length > 0;
+    const { state } = this.socket;
+    const old = open && report !== null && isOld;
+    setText(part("subtitle"), open ? this.#subtitle() : "");
+    setAttribute(part("subtitle"), "class", old ? "badge warn" : "muted small");
+    part("connect").hidden = !open || (state !== "reconnecting" && state !== "offline");
+    part("stock-as-of").hidden = !open || old || !stockIsOld;
+    setText(part("stock-as-of"), inventory.currentAt
+      ? `Stock as of ${clock(inventory.currentAt)}` : "Stock may be old");
+  }
+
+  #subtitle() {
     const { report, isOld } = this.model;
-    if (!this.#stops.length) return;
+    if (!report) return "Waiting for the first report …";
     const { cluster, replicas, groups, at } = report;
-    const words = isOld ? `No report since ${clockTime(at)}: what you see is old.`
+    return isOld ? `No report since ${clockTime(at)}: what you see is old.`
       : `Cluster ${cluster} · ${plural(groups.length, "group")} · ${
         plural(replicas.length, "replica")}`;
-    setText(part("subtitle"), words);
-    setAttribute(part("subtitle"), "class", isOld ? "badge warn" : "muted small");
   }
 
   /** Say to a screen reader what has happened since the last report, in short. */

@@ -3,6 +3,7 @@
 export const HISTORY_SECONDS = 15 * 60;
 const TIMELINE_MAX = 2000;
 const FRESH_SECONDS = 3;
+const STOCK_FRESH_SECONDS = 12; // Its watch speaks every five.
 
 /** Points in time, oldest first, none older than the history. */
 class Past {
@@ -26,7 +27,7 @@ export class Model {
   report = null;
   timeline = [];
   items = new Map();
-  inventory = { revision: null, stale: false, received: false };
+  inventory = { revision: null, stale: false, received: false, currentAt: null };
   samples = new Map();
   stock = new Map();
   reportAt = 0;
@@ -73,8 +74,10 @@ export class Model {
     if (event.full) this.items.clear();
     for (const id of event.removed ?? []) this.items.delete(id);
     for (const item of event.items) this.items.set(item.id, item);
+    const stale = Boolean(event.stale);
     this.inventory = {
-      revision: event.revision, stale: Boolean(event.stale), received: true,
+      revision: event.revision, stale, received: true,
+      currentAt: stale ? this.inventory.currentAt : new Date(),
     };
     this.#noteStock();
     this.#schedule();
@@ -101,6 +104,12 @@ export class Model {
   /** Whether the newest report is too old to be called the present. */
   get isOld() {
     return performance.now() - this.reportAt > FRESH_SECONDS * 1000;
+  }
+
+  /** Whether the stock is older than the rest of the page. */
+  get stockIsOld() {
+    const { received, stale, currentAt } = this.inventory;
+    return received && (stale || Date.now() - currentAt > STOCK_FRESH_SECONDS * 1000);
   }
 
   /** Whether somebody cut this replica off on purpose: a report says unreachable. */
