@@ -29,6 +29,21 @@ PREFERRED_SECONDS_MAX: Final = 90.0
 """Repeated hand-overs back off to a minute: so long until the preferred lead again."""
 
 
+RARE: Final = (
+    "installed a snapshot",
+    "begins anew",
+    "an old copy",
+    "does not match its checksum",
+    "tables differ",
+    "its disk says",
+    "the new file of",
+    "leads no longer",
+    "stays pending for now",
+    "is not believed",
+)
+"""What replicas log on paths that are seldom taken: a search should reach all."""
+
+
 @dataclass
 class Outcome:
     """What came of one seed.
@@ -82,6 +97,9 @@ class Run:
             told, status = str(error), 128
         except Exception as error:
             told, status = Failure(error).getTraceback(), 127
+        for line in self.cluster.logs.lines:
+            for mark in RARE:
+                self.tally.reached[mark] += mark in line
         world = self.cluster.world
         return Outcome(
             self._seed, status, told, world.digest, world.clock.seconds(), self.tally
