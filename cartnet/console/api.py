@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from cartnet.replica.ports import Caller
 
 PAGES: Final = {"/": "index.html", "/operator": "operator.html"}
+NOT_FOUND: Final = "404.html"
 FAVICON: Final = "icon.svg"
 
 _METHODS: Final = {b"/api/v1/inventory/reset": ("POST",)}
@@ -84,6 +85,7 @@ class Api:
         self._serve("GET", f"{PREFIX}/openapi.json", self._describe)
         for path in PAGES:
             self._serve("GET", path, self._page)
+        self._serve("GET", "/operator/", self._to_operator)
         self._serve("GET", "/static/{version}/{path:name}", self._asset)
         self._serve("GET", "/favicon.ico", self._favicon)
         self._serve("GET", "/healthz", monitors.healthz)
@@ -160,6 +162,10 @@ class Api:
                 f"{path} takes {allowed}, not {shown(request.method)}",
                 {"Allow": allowed},
             )
+        elif not request.path.startswith(b"/api/"):
+            page = self._pages.page(NOT_FOUND)
+            if page is not None and "text/html" in (header(request, "Accept") or ""):
+                return self._not_found(request, page)
         return respond_refused(request, refused)
 
     def _refuse(self, request: HttpRequest, failure: Failure) -> bytes:
@@ -273,6 +279,15 @@ class Api:
 
     async def _page(self, request: HttpRequest, _: Mapping[str, str]) -> bytes:
         return self._file(request, self._pages.page(PAGES[request.route]))
+
+    async def _to_operator(self, request: HttpRequest, _: Mapping[str, str]) -> bytes:
+        return respond(request, b"", 308, {"Location": "/operator"})
+
+    def _not_found(self, request: HttpRequest, page: File) -> bytes:
+        """What a browser shows where there is nothing; programs get JSON."""
+        _, headers, body = page.answer(header(request, "Accept-Encoding") or "", "")
+        headers |= {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding"}
+        return respond(request, body, 404, headers)
 
     async def _asset(self, request: HttpRequest, in_path: Mapping[str, str]) -> bytes:
         name = unquote(in_path["name"])

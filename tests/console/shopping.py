@@ -393,6 +393,7 @@ def asset_folder(folder: Path) -> Path:
     page = '<!doctype html><script src="/static/js/a.js"></script>' + " " * 400
     (folder / "index.html").write_text(page)
     (folder / "operator.html").write_text("<!doctype html>operator")
+    (folder / "404.html").write_text("<!doctype html>nothing here")
     (folder / "icon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     (folder / "js" / "a.js").write_text("// a script\n" * 40)
     return folder

@@ -31,7 +31,7 @@ class PagesTests(SynchronousTestCase):
     def test_own_pages(self) -> None:
         """Every asset that the console's own pages name is there."""
         pages = Pages(resource("web_console"))
-        for name in ("index.html", "operator.html"):
+        for name in ("index.html", "operator.html", "404.html"):
             page = pages.page(name)
             assert page is not None, name
             self.assertNotIn(b'"/static/js', page.body)
@@ -49,6 +49,30 @@ class ServedTests(SynchronousTestCase):
         self.addCleanup(self.shopping.stop)
         self.ask = self.shopping.ask
         self.version = Pages(folder).version
+
+    def test_nothing_there(self) -> None:
+        """A browser that goes where nothing is gets a page, a program JSON."""
+        html = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        for path in ("/nope", "/operator/nope", "/404.html", "/%00"):
+            page = self.ask("GET", path, **html)
+            self.assertEqual((page.status, page.body[:9]), (404, b"<!doctype"), path)
+            self.assertEqual(page.headers["content-type"], "text/html; charset=utf-8")
+            self.assertEqual(page.headers["cache-control"], "no-store")
+            known = self.ask("GET", path, If_None_Match=page.headers["etag"], **html)
+            self.assertEqual(known.status, 404)
+            program = self.ask("GET", path, Accept="*/*")
+            self.assertEqual(program.refusal, (404, "not_found"))
+
+        api = self.ask("GET", "/api/v1/nope", **html)
+        self.assertEqual(api.refusal, (404, "not_found"))
+        self.assertEqual(self.ask("PUT", "/", **html).refusal, (405, "bad_request"))
+
+    def test_slash(self) -> None:
+        """The operator's page is found with a slash behind it, too."""
+        moved = self.ask("GET", "/operator/")
+
+        self.assertEqual((moved.status, moved.headers["location"]), (308, "/operator"))
+        self.assertEqual(self.ask("GET", "/operator").status, 200)
 
     def test_pages(self) -> None:
         """Pages are asked for every time, and sent only where they have changed."""
