@@ -10,15 +10,32 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser.conftest import CHROMIUM
+from tests.browser.operating import VIEWS, log_in_operator
 from tests.browser.scenes import MAIN, STATES, Scene, furnish
 from tests.browser.visits import Shop, Theme, Visits
 from tests.system.clusters import running
 
 SIZES = ((375, 780), (1280, 860))
 THEMES: tuple[Theme, ...] = ("light", "dark")
+
+
+def _operators(view: str) -> Scene:
+    """A view of the operator's page."""
+
+    def scene(page: Page, shop: Shop) -> None:
+        log_in_operator(page, shop)
+        page.goto(f"/operator#{view}")
+        expect(page.locator("#subtitle")).to_contain_text("Cluster test")
+        if view == "charts":
+            expect(page.get_by_text("Nothing measured yet").first).to_be_hidden()
+
+    return scene
+
+
+OPERATORS = {f"operator {view}": _operators(view) for view in VIEWS}
 
 
 def take(folder: Path, part: str = "") -> None:
@@ -39,7 +56,7 @@ def take(folder: Path, part: str = "") -> None:
                 operator.call("remove_item", {"item": item["id"]})
             shop = Shop(cluster, operator)
             furnish(shop)
-            for name, scene in (MAIN | STATES).items():
+            for name, scene in {**MAIN, **STATES, **OPERATORS}.items():
                 if part in name:
                     _take_one(visits, shop, folder, name, scene)
         visits.close()
