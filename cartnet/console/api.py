@@ -18,7 +18,7 @@ from cartnet.console.answers import respond, respond_refused
 from cartnet.console.browser import cookie_name, session_in
 from cartnet.console.errors import Unfit
 from cartnet.console.openapi import document
-from cartnet.console.requests import Visitor, bearer, header, read_call
+from cartnet.console.requests import Visitor, header, read_call
 from cartnet.console.routes import PREFIX, ROUTES, Session, Whoami
 from cartnet.errors import Refused
 from cartnet.limits import (
@@ -247,7 +247,7 @@ class Api:
     def _end_cookie(self, request: HttpRequest, asked: Request) -> None:
         """Clear the cookie of a session that has ended; another one's stays."""
         cookie = session_in(header(request, "Cookie"), secure=request.isSecure())
-        if bearer(request) is None or cookie == asked.session:
+        if cookie in (None, asked.session):
             self._set_cookie(request, "", 0)
 
     async def _whoami(self, request: HttpRequest, asked: Request) -> bytes:
