@@ -58,6 +58,9 @@ def test_the_whole_story(visits: Visits, shop: Shop) -> None:
     ann.get_by_role("button", name="Place the order for 50.00").click()
     expect(ann.get_by_text("Thank you, the order is placed")).to_be_visible()
     expect(ann.locator("#order-total")).to_have_text("50.00")
+    ann.reload()
+    expect(ann.locator("#order-total")).to_have_text("50.00")
+    expect(ann.get_by_text("Thank you")).to_have_count(0)
     expect(item(other, lamp)).to_contain_text("Only 5 left")
     expect(phone.get_by_text("Your cart is empty")).to_be_visible()
     ann.get_by_role("navigation").get_by_role("link", name="Orders").click()
@@ -218,4 +221,5 @@ def test_a_wrong_form_says_where(visits: Visits, shop: Shop) -> None:
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("alert")).to_contain_text("wrong")
+    expect(page.get_by_text("is wrong")).to_have_count(1)
     expect(page.get_by_label("Username")).to_have_value(taken)

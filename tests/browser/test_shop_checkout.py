@@ -197,3 +197,32 @@ def test_without_a_majority_an_order_waits(visits: Visits, shop: Shop) -> None:
     expect(page.locator("#connection")).to_have_text("Live")
     with shop.customer(user) as customer:
         assert len(customer.orders()) == 1
+
+
+def test_a_reload_without_a_majority_finds_the_order(
+    visits: Visits, shop: Shop
+) -> None:
+    """While the shard of its user cannot be asked, a reloaded page still knows the name
+    and the order that is on its way, and goes on with it."""
+    user = shop.account()
+    item = shop.put(shop.fresh("AWAY"), "Worth the trouble", stock=10)
+    page = at_the_review(visits, shop, user, {item: 1})
+    visits.tolerate("status of 50[34]")
+    cluster = shop.cluster
+    shard = page.context.request.get("/api/v1/session").json()["shard"]
+    killed = cluster.members(shard)[:2]
+
+    for name in killed:
+        cluster.do(f"kill {name}")
+    page.locator("#confirm").click()
+    expect(page.locator("#waiting, #unknown")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("link", name=f"Account of {user}")).to_be_visible()
+    expect(page.locator("#unknown")).to_contain_text("on its way, not decided yet")
+    expect(page.locator("#connection")).to_have_text("No majority")
+    for name in killed:
+        cluster.do(f"start {name}")
+
+    expect(page.get_by_text("Thank you, the order is placed")).to_be_visible()
+    with shop.customer(user) as customer:
+        assert len(customer.orders()) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser.test_shop import item, line, quantity
@@ -92,6 +94,61 @@ def test_a_line_that_fails_says_so_where_it_is(visits: Visits, shop: Shop) -> No
     expect(item(page, thing)).not_to_contain_text("Too fast.")
     assert len(keys) == 2
     assert keys[0] == keys[1]
+
+
+def test_a_reload_without_a_majority_keeps_the_name(visits: Visits, shop: Shop) -> None:
+    """Who loads the page while nobody can say who they are is not logged out: the name
+    stays, what cannot be had is called that, and all comes back by itself."""
+    user = shop.account()
+    page = visits.page()
+    visits.tolerate("status of 503")
+    log_in(page, user)
+    page.goto("/#/orders")
+    expect(page.get_by_text("No orders yet")).to_be_visible()
+    error = {"code": "unavailable", "message": "no majority", "details": {}}
+    away = re.compile("/api/v1/(session|cart|orders)")
+    page.route(away, lambda route: route.fulfill(status=503, json={"error": error}))
+
+    page.reload()
+    expect(page.get_by_role("link", name=f"Account of {user}")).to_be_visible()
+    expect(page.locator("#view")).to_contain_text("cannot be reached right now")
+    expect(page.locator("#connection")).to_have_text("No majority")
+    assert violations(page) == []
+    page.evaluate(
+        """() => {
+          const pill = document.querySelector("#connection");
+          window.said = [];
+          const watch = new MutationObserver(() => said.push(pill.textContent));
+          watch.observe(pill, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    for _ in range(3):
+        with page.expect_response(away):
+            pass
+    assert page.evaluate("said") == []
+    page.unroute(away)
+
+    expect(page.get_by_text("No orders yet")).to_be_visible()
+    expect(page.locator("#connection")).to_have_text("Live")
+
+
+def test_the_operator_is_offered_no_cart(visits: Visits, shop: Shop) -> None:
+    """Whoever runs the shop is told so wherever somebody else would buy; a tab whose
+    browser becomes somebody else says that."""
+    user = shop.account()
+    thing = shop.put(shop.fresh("RUN"), "Not for the operator")
+    page = visits.page()
+    log_in(page, user)
+    page.goto("/")
+    expect(item(page, thing).get_by_role("button", name="Add")).to_be_enabled()
+
+    log_in(page, "operator", shop.cluster.operator_password())
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#banner")).to_contain_text("logged in as")
+    expect(item(page, thing).get_by_role("button", name="Add")).to_be_disabled()
+    for place in ("cart", "checkout", "orders"):
+        page.evaluate(f"location.hash = '#/{place}'")
+        expect(page.locator("#main")).to_contain_text("No cart for the operator")
 
 
 def test_one_tab_too_many_says_so_and_works(visits: Visits, shop: Shop) -> None:

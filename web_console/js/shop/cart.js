@@ -2,8 +2,10 @@
 
 import { api, newKey } from "../lib/api.js";
 import { recall, remember } from "../lib/storage.js";
-import { Store } from "../lib/store.js";
+import { pause, Store } from "../lib/store.js";
 import { insisting } from "./session.js";
+
+const PATIENCE_MS = 4000;
 
 /**
  * What is under way for one line. Of quantities set one after another only the newest is
@@ -24,7 +26,8 @@ class Change {
 
 /**
  * `lines` are the server's; `shown()` has the changes under way in them. `total` is null
- * until the cart is `loaded`; `pending` is the order that holds it, or null.
+ * until the cart is `loaded`; `asOf` is the Date of what a minority has, otherwise null;
+ * `pending` is the order that holds it, or null.
  */
 export class Cart extends Store {
   lines = [];
@@ -32,6 +35,7 @@ export class Cart extends Store {
   pending = null;
   loaded = false;
   error = null;
+  asOf = null;
   version = -1;
   #changes = new Map();
   #user = undefined; // whose cart is watched; null: nobody is logged in
@@ -163,9 +167,25 @@ export class Cart extends Store {
     }
   }
 
+  /** Where nothing has come yet: what a minority has, marked, until the truth comes. */
+  async #insist(user) {
+    await pause(PATIENCE_MS);
+    while (user === this.#user && (!this.loaded || this.asOf !== null)) {
+      try {
+        const cart = await api("GET", "/cart?stale=true");
+        if (user === this.#user && (!this.loaded || this.asOf !== null)) this.take(cart);
+      } catch (error) {
+        if (user === this.#user && !this.loaded) this.#failed(error);
+        if (!error.passing) return;
+      }
+      await pause(PATIENCE_MS);
+    }
+  }
+
   /** Be the cart that an answer or an event has brought, unless a newer one is known. */
   take(cart) {
     if (cart.version < this.version) return;
+    this.asOf = cart.stale ? new Date() : null;
     this.version = cart.version;
     this.lines = cart.items;
     this.total = cart.total;
@@ -290,6 +310,7 @@ export class Cart extends Store {
       },
       (error) => this.#failed(error),
     );
+    this.#insist(user);
   }
 
   #clear() {
@@ -299,6 +320,7 @@ export class Cart extends Store {
     this.pending = null;
     this.loaded = false;
     this.error = null;
+    this.asOf = null;
     this.version = -1;
     this.#changes.clear();
     this.#seen = {};

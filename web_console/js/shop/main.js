@@ -67,7 +67,7 @@ session.subscribe(() => {
 });
 
 onOutcome((code, method, path) => {
-  if (code !== "unavailable") return;
+  if (code !== "unavailable" && !(code === "timeout" && method === "GET")) return;
   // A login cannot be tried again without its password: its form says it.
   if (method !== "GET" && !/^[/](cart|checkout)/.test(path)) return;
   const probe = method === "GET" ? path.replace(/[?&]stale=true/, "") : "/cart";
@@ -195,6 +195,15 @@ function showBanner(name) {
 function bannerOf(name) {
   if (checkout.undecided && name !== "checkout") {
     return ["undecided", () => bannerWith("warn", "clock", "An order is on its way, not decided yet. ", h("a", { href: "#/checkout" }, "See how it stands"))];
+  }
+  if (session.elsewhere !== null) {
+    const [before, now] = session.elsewhere;
+    const words = now ? `Another tab has logged in as ${isolated(now)}: this one is ${isolated(now)}'s now, not ${isolated(before)}'s. ` : `${isolated(before)} is not logged in any more: another tab has logged out, or the session has ended. `;
+    const done = () => {
+      session.elsewhere = null;
+      showFrame();
+    };
+    return [words, () => bannerWith("warn", "user", words, h("button", { type: "button", class: "link-button", onclick: done }, "All right"))];
   }
   const since = socket.since && clock(socket.since);
   switch (socket.state) {

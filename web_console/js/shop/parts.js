@@ -1,7 +1,7 @@
 // Pieces that several views show.
 
 import { h, icon, setAttribute, setText, svg } from "../lib/dom.js";
-import { integer } from "../lib/format.js";
+import { clock, integer } from "../lib/format.js";
 
 const LOW_STOCK_MAX = 5;
 const QUANTITY_MAX = 1_000_000;
@@ -146,6 +146,23 @@ export function empty(picture, title, text, ...actions) {
     h("p", {}, text),
     actions.length > 0 && h("div", { class: "row" }, actions),
   );
+}
+
+export const AWAY = "Your part of the shop cannot be reached right now";
+
+/** Instead of what cannot be had, for now: it is asked for again by itself. */
+export function unreachable() {
+  return empty("clock", AWAY, "Nothing is lost. We keep trying, and show it as soon as we can.");
+}
+
+/** Above what a minority has. */
+export function asOf(date) {
+  return h("div", { class: "notice warn" }, icon("clock"), h("p", {}, `${AWAY}. This is as last known, read at ${clock(date)}; it may have changed since.`));
+}
+
+/** Whoever runs the shop does not buy in it. */
+export function operatorCard() {
+  return empty("user", "No cart for the operator", "This account runs the shop. To buy, log in as a shopper.", linkButton("/operator", "Open the operator's page"));
 }
 
 /** A link that looks like a button. */

@@ -5,7 +5,7 @@ import { fill, h, icon, setAttribute } from "../lib/dom.js";
 import { openDialog } from "../lib/dialog.js";
 import { recall, remember } from "../lib/storage.js";
 import { toast } from "../lib/toast.js";
-import { heading, linkButton } from "./parts.js";
+import { heading, linkButton, unreachable } from "./parts.js";
 import { go, route } from "./router.js";
 
 const USERNAME = /^[A-Za-z0-9._-]{1,64}$/;
@@ -104,7 +104,7 @@ function credentialsForm({ id, fresh, label, submit }) {
 
   function problems(error) {
     if (error.code === "username_taken") return [[username, "That username is taken. Choose another one."]];
-    if (error.code === "unauthenticated") return [[password, "The username or the password is wrong."]];
+    if (error.code === "unauthenticated") return [[null, "The username or the password is wrong."]];
     if (error.code === "rate_limited") {
       return [[null, `Too many attempts. Try again in ${Math.ceil(error.retryAfter ?? 1)} s.`]];
     }
@@ -233,14 +233,16 @@ export function accountView(shop) {
   function draw() {
     if (session.user === null) {
       fill(body, h("div", { class: "card card-pad row" }, h("p", { class: "grow" }, "Nobody is logged in here."), linkButton("#/login", "Log in", "primary"), linkButton("#/register", "Create an account")));
-    } else if (session.user) {
+    } else if (session.user === undefined) {
+      fill(body, session.away && h("div", { class: "card" }, unreachable()));
+    } else {
       fill(
         body,
         h(
           "div",
           { class: "card card-pad stack" },
-          h("dl", { class: "facts" }, h("div", {}, h("dt", {}, "Username"), h("dd", { class: "wrap-anywhere" }, session.user)), h("div", {}, h("dt", {}, "Kept in"), h("dd", {}, session.shard ? `shard ${session.shard}` : "the inventory group"))),
-          h("div", { class: "row" }, logOutButton(shop, "button"), session.shard === null && linkButton("/operator", "The operator's page")),
+          h("dl", { class: "facts" }, h("div", {}, h("dt", {}, "Username"), h("dd", { class: "wrap-anywhere" }, session.user)), h("div", {}, h("dt", {}, "Kept in"), h("dd", {}, session.shard ? `shard ${session.shard}` : session.operates ? "the inventory group" : "not known just now"))),
+          h("div", { class: "row" }, logOutButton(shop, "button"), session.operates && linkButton("/operator", "The operator's page")),
         ),
       );
     }

@@ -4,7 +4,7 @@ import { announce, announceError } from "../lib/announce.js";
 import { fill, h, icon, KeyedList, oncePerFrame, setAttribute, setText } from "../lib/dom.js";
 import { isolated, money, plural } from "../lib/format.js";
 import { toast } from "../lib/toast.js";
-import { bones, empty, linkButton, problem, stepper } from "./parts.js";
+import { asOf, bones, empty, linkButton, operatorCard, problem, stepper, unreachable } from "./parts.js";
 import { lineError } from "./view_items.js";
 
 /** Fill the section that index.html has for the cart. */
@@ -137,18 +137,19 @@ export function cartPanel(shop, section) {
     setText(note, words);
     note.hidden = words === "";
     setAttribute(checkout, "aria-disabled", ready ? null : "true");
-    if (session.user === undefined) drawOnce("waiting", waiting);
+    if (session.user === undefined) drawOnce(session.away ? "away" : "waiting", session.away ? unreachable : waiting);
     else if (!here) {
       drawOnce("nobody", () =>
         empty("bag", "Your cart is waiting", "Log in to fill it. It will be the same on every device of yours.", linkButton("#/login", "Log in", "primary"), linkButton("#/register", "Create an account")),
       );
-    } else if (cart.error && !cart.loaded) {
+    } else if (session.operates) drawOnce("operator", operatorCard);
+    else if (cart.error?.passing && !cart.loaded) drawOnce("away", unreachable);
+    else if (cart.error && !cart.loaded) {
       drawOnce(cart.error, () =>
-        cart.error.code === "forbidden"
-          ? empty("user", "No cart for the operator", "This account runs the shop. To buy, log in as a shopper.", linkButton("/operator", "Open the operator's page"))
-          : h("div", { class: "card-pad" }, problem(cart.error, { title: "The cart could not be loaded", retry: () => cart.load() })),
+        h("div", { class: "card-pad" }, problem(cart.error, { title: "The cart could not be loaded", retry: () => cart.load() })),
       );
     } else if (!cart.loaded) drawOnce("waiting", waiting);
+    else if (cart.asOf !== null && lines.length > 0) drawOnce("as of", () => asOf(cart.asOf));
     else if (lines.length === 0) {
       drawOnce("empty", () => empty("bag", "Your cart is empty", "Add something, and it appears here, on all your devices.", linkButton("#/", "Go to the shop", "to-shop")));
     } else drawOnce(null, () => []);

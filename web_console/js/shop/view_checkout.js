@@ -4,7 +4,7 @@ import { announce, announceError } from "../lib/announce.js";
 import { fill, h, icon, oncePerFrame } from "../lib/dom.js";
 import { clock, integer, money, plural } from "../lib/format.js";
 import { Agreement, totalOf } from "./agreement.js";
-import { bones, empty, heading, linkButton, problem, reference } from "./parts.js";
+import { asOf, bones, empty, heading, linkButton, operatorCard, problem, reference, unreachable } from "./parts.js";
 import { go, hashOf } from "./router.js";
 import { lineNotes, readiness } from "./view_cart.js";
 
@@ -28,7 +28,7 @@ export function checkoutView(shop) {
   function draw() {
     // Redrawn only where something that is shown differs: the focus stays.
     const picture = JSON.stringify([
-      session.user === undefined,
+      session.away,
       session.user,
       session.expired,
       checkout.state,
@@ -36,6 +36,7 @@ export function checkoutView(shop) {
       checkout.error?.code,
       checkout.order?.id,
       cart.loaded,
+      cart.asOf !== null,
       cart.pending,
       cart.settled,
       cart.sum,
@@ -56,10 +57,12 @@ export function checkoutView(shop) {
       go(hashOf(["orders", id], { placed: "1" }), { replace: true });
       return [];
     }
+    if (session.user === undefined && session.away) return h("div", { class: "card" }, unreachable());
     if (session.user === undefined) return h("div", { class: "card card-pad stack skeleton" }, bones(60, 90, 40));
     if (session.user === null && session.expired === null) {
       return h("div", { class: "card" }, empty("user", "Log in to check out", "Your order belongs to your account.", linkButton("#/login?next=checkout", "Log in", "primary"), linkButton("#/register?next=checkout", "Create an account")));
     }
+    if (session.operates) return h("div", { class: "card" }, operatorCard());
     if (checkout.state === "unknown") return [unknown()];
     if (checkout.state === "waiting") return [waiting()];
     const above = [];
@@ -67,15 +70,20 @@ export function checkoutView(shop) {
     if (checkout.state === "refused") above.push(refused());
     if (cart.loaded && cart.shown().length === 0) agreement.end();
     if (!cart.loaded) {
-      above.push(
-        cart.error
-          ? problem(cart.error, { title: "The cart could not be loaded", retry: () => cart.load() })
-          : h("div", { class: "card card-pad stack skeleton", role: "status", "aria-label": "Loading the cart" }, bones(60, 90, 40)),
-      );
+      above.push(noCart());
     } else if (cart.shown().length === 0) {
       above.push(h("div", { class: "card" }, empty("bag", "There is nothing to check out", "Put something into the cart first.", linkButton("#/", "Go to the shop", "primary"), linkButton("#/orders", "Your orders"))));
-    } else above.push(review());
+    } else {
+      if (cart.asOf !== null) above.push(asOf(cart.asOf));
+      above.push(review());
+    }
     return above;
+  }
+
+  function noCart() {
+    if (cart.error?.passing) return h("div", { class: "card" }, unreachable());
+    if (cart.error) return problem(cart.error, { title: "The cart could not be loaded", retry: () => cart.load() });
+    return h("div", { class: "card card-pad stack skeleton", role: "status", "aria-label": "Loading the cart" }, bones(60, 90, 40));
   }
 
   // --- Review -------------------------------------------------------------------------

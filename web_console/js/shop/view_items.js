@@ -98,6 +98,10 @@ export function itemsView(shop) {
     async function buy() {
       const count = quantity.value;
       quantity.update(count);
+      if (shop.session.operates) {
+        announceError("No cart for the operator. To buy, log in as a shopper.");
+        return;
+      }
       if (current.stock === 0) {
         announceError(`${current.name} is sold out.`);
         return;
@@ -119,7 +123,6 @@ export function itemsView(shop) {
           setText(price, money(item.price));
           stock.update(item.stock);
           setAttribute(add, "aria-label", `Add ${item.name} to the cart`);
-          setAttribute(add, "aria-disabled", item.stock === 0 ? "true" : null);
           setAttribute(element, "data-sold-out", item.stock === 0);
           if (current && current.stock !== item.stock && (id === selected || held > 0)) {
             announce(`${item.name}: ${stockWords(item.stock)[1]}.`);
@@ -128,6 +131,7 @@ export function itemsView(shop) {
         }
         setText(inCart, `${integer(held)} in cart`);
         setAttribute(inCart, "hidden", held === 0);
+        setAttribute(add, "aria-disabled", item.stock === 0 || shop.session.operates ? "true" : null);
         setAttribute(add, "aria-busy", change?.running ? "true" : null);
         setAttribute(element, "data-selected", id === selected);
         if (failed !== (change?.failed ?? null)) {

@@ -5,11 +5,12 @@ import { announce } from "../lib/announce.js";
 import { fill, h, icon } from "../lib/dom.js";
 import { integer, isolated, money, plural, when, whenUtc } from "../lib/format.js";
 import { toast } from "../lib/toast.js";
-import { bones, empty, heading, linkButton, problem } from "./parts.js";
-import { hashOf, route } from "./router.js";
+import { asOf, bones, empty, heading, linkButton, operatorCard, problem, unreachable } from "./parts.js";
+import { hashOf, rewrite, route } from "./router.js";
 
 const PAGE_ORDERS = 20;
 const POLL_MS = 2000;
+const RETRY_MS = 5000;
 
 /** What both views do: load for whoever is logged in, and show what became of it. */
 function loading(shop, body, load, draw) {
@@ -22,7 +23,8 @@ function loading(shop, body, load, draw) {
     clearTimeout(timer);
     left = false;
     const mine = (turn += 1);
-    if (session.user === undefined) fill(body, skeleton());
+    if (session.user === undefined) fill(body, session.away ? h("div", { class: "card" }, unreachable()) : skeleton());
+    else if (session.operates) fill(body, h("div", { class: "card" }, operatorCard()));
     else if (session.user === null) fill(body, nobody());
     else {
       fill(body, skeleton());
@@ -41,14 +43,34 @@ function loading(shop, body, load, draw) {
     } catch (error) {
       if (left || mine !== turn) return;
       if (error.code === "unauthenticated") session.ended();
+      if (error.passing && error.code !== "internal") {
+        await attemptStale(mine);
+        return;
+      }
       fill(body, problem(error, { title: "This could not be loaded", retry: enter }));
     }
   }
 
-  let user = session.user;
+  async function attemptStale(mine) {
+    let worked = true;
+    try {
+      await load(true);
+    } catch {
+      worked = false;
+    }
+    if (left || mine !== turn) return;
+    if (worked) {
+      draw();
+      body.prepend(asOf(new Date()));
+    } else fill(body, h("div", { class: "card" }, unreachable()));
+    timer = setTimeout(() => attempt(mine), RETRY_MS);
+  }
+
+  let known = `${session.user} ${session.user === undefined && session.away}`;
   session.subscribe(() => {
-    if (session.user === user) return;
-    user = session.user;
+    const before = known;
+    known = `${session.user} ${session.user === undefined && session.away}`;
+    if (before === known) return;
     if (!left) enter();
   });
   return {
@@ -65,8 +87,8 @@ export function ordersView(shop) {
   let orders = [];
   let next = null;
 
-  async function load() {
-    const page = await api("GET", `/orders?limit=${PAGE_ORDERS}`);
+  async function load(stale = false) {
+    const page = await api("GET", `/orders?limit=${PAGE_ORDERS}${stale ? "&stale=true" : ""}`);
     orders = page.orders;
     next = page.next;
     return orders.some((order) => order.status === "pending");
@@ -128,13 +150,14 @@ export function orderView(shop) {
   const title = heading("Order");
   let order = null;
   let missing = null;
+  let thanked = null;
 
-  async function load() {
+  async function load(stale = false) {
     const [, id] = route().path;
     const before = order?.id === id ? order.status : null;
     missing = null;
     try {
-      order = await api("GET", `/orders/${encodeURIComponent(id)}`);
+      order = await api("GET", `/orders/${encodeURIComponent(id)}${stale ? "?stale=true" : ""}`);
     } catch (error) {
       if (error.code !== "not_found" && error.code !== "bad_request") throw error;
       missing = before === "pending" ? "refused" : "unknown";
@@ -159,8 +182,11 @@ export function orderView(shop) {
       );
       return;
     }
-    const fresh = route().query.has("placed");
-    fill(body, fresh && thanks(), details());
+    if (route().query.has("placed")) {
+      thanked = order.id;
+      rewrite(hashOf(["orders", order.id])); // Thanked once, not after a reload.
+    }
+    fill(body, thanked === order.id && thanks(), details());
   }
 
   function thanks() {
@@ -208,6 +234,10 @@ export function orderView(shop) {
     ...view,
     element: h("div", { class: "narrow-view" }, h("div", { class: "page-head" }, title, linkButton("#/orders", "All orders", "small")), body),
     title: "Order",
+    leave() {
+      thanked = null;
+      view.leave();
+    },
   };
 }
 
