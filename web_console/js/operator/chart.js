@@ -39,6 +39,7 @@ export class Chart {
     this.tip = h("div", { class: "plot-tip", hidden: true, "aria-hidden": "true" });
     this.plot = h("div", {
       class: "plot",
+      hidden: true,
       tabindex: "0",
       role: "slider",
       "aria-label": `${title}: a moment in the chart, arrow keys move`,
