@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _METHOD: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")
 _FIRST_LINE: Final = re.compile(rb"[^ ]+ [^ ]+ (HTTP/[0-9][0-9.]{0,7})")
+_TLS: Final = b"\x16\x03"
+"""How a TLS handshake begins (RFC 8446, 5.1); it may hold no line's end for long."""
+
 _ENCODINGS: Final = (b"chunked", b"identity")
 _ABSOLUTE: Final = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 
@@ -166,6 +169,10 @@ class Channel(http.HTTPChannel):
         if self._refused:
             return
         if self._timer is None and not self._handlingRequest:
+            if data.startswith(_TLS):
+                fault = "TLS is not spoken here: the address is http://..."
+                self.refuse(Refused("bad_request", fault))
+                return
             self._set_timer(HTTP_REQUEST_SECONDS_MAX)
         super().dataReceived(data)
 

@@ -193,6 +193,7 @@ class BoundTests(SiteTestCase):
         post = b"POST / HTTP/1.1\r\nHost: a\r\n"
         length, chunked = b"Content-Length: 1\r\n", b"Transfer-Encoding: chunked\r\n"
         for data, says in (
+            (b"\x16\x03\x01\x02\x00\x01", "TLS is not spoken here"),
             (b"GET / HTTP/2.0\r\n\r\n", "not HTTP/2.0"),
             (b"GET / HTTP/0.9\r\n\r\n", "not HTTP/0.9"),
             (b"nonsense\r\n\r\n", "first line or a header is malformed"),
