@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+INTERRUPTED: Final = 130
+
 SEEDS_PER_PROCESS: Final = 50
 """Then a fresh one takes over: memory is given back."""
 
@@ -67,19 +69,25 @@ def _many(seeds: Sequence[int], minutes: float, jobs: int) -> int:
     sys.stdout.write(f"seeds {seeds[0]}..{seeds[-1]}\n")
     sys.stdout.flush()
     terminal = sys.stderr if sys.stderr.isatty() else None
-    outcomes = []
-    for outcome in _outcomes(seeds, minutes, jobs):
-        outcomes.append(outcome)
-        if terminal is not None:
-            _progress(terminal, outcomes, len(seeds))
-        if outcome.status:
-            _tell_failure(outcome, minutes)
+    outcomes: list[Outcome] = []
+    interrupted = False
+    try:
+        for outcome in _outcomes(seeds, minutes, jobs):
+            outcomes.append(outcome)
+            if terminal is not None:
+                _progress(terminal, outcomes, len(seeds))
+            if outcome.status:
+                _tell_failure(outcome, minutes)
+    except KeyboardInterrupt:
+        # A long search is worth something wherever it ends.
+        interrupted = True
     if terminal is not None:
         terminal.write("\r\x1b[K")
     outcomes.sort(key=lambda outcome: outcome.seed)
     summarize(outcomes, minutes, told=True)
     sys.stdout.write(f"digest {_digest_of_all(outcomes)}\n")
-    return max(outcome.status for outcome in outcomes)
+    status = max((outcome.status for outcome in outcomes), default=0)
+    return INTERRUPTED if interrupted and not status else status
 
 
 def _outcomes(seeds: Sequence[int], minutes: float, jobs: int) -> Iterator[Outcome]:
