@@ -155,6 +155,10 @@ class OutagesTests(SynchronousTestCase):
         self.assertIn("without an outage", self.judge(26, 36))
         self.assertEqual(self.judge(26, 36, verdict=Verdict(self.outages, given)), "")
 
+        self.assertIn("had a leader", self.judge(16, 17, "timeout"))
+        self.assertEqual(
+            self.judge(26, 27, "timeout", verdict=Verdict(self.outages, given)), ""
+        )
         self.at(26).begin("kill", "s1r0")
         verdict = Verdict(self.outages, given)
         self.assertEqual(self.judge(32, 35, "timeout", verdict=verdict), "")

@@ -22,6 +22,10 @@ REFUSED_SECONDS_MAX: Final = 0.5
 """A balancer holds a call for the request timeout, 3 s, before it says that a group is
 away. That is more than an election, so that nearly all of it must lie in outages."""
 
+FAIR_SHARE: Final = 0.5
+"""Of its time a machine must have given at least so much for a refusal to say anything:
+where it gives less, a leader misses its majority's heartbeats and steps down."""
+
 
 class Verdict:
     """Holds attempts against what the script had done when they were made.
@@ -52,10 +56,11 @@ class Verdict:
         if attempt.outcome in TRANSIENT - AWAY:
             return "nothing excuses that"
         excused = self.excused_seconds(attempt)
+        seconds = self._seconds(attempt)
         away = attempt.outcome in AWAY
-        if away and not excused:
+        if away and not excused and seconds >= FAIR_SHARE * attempt.seconds:
             return "every group that it needs had a leader"
-        waited = self._seconds(attempt) - excused
+        waited = seconds - excused
         if waited > (REFUSED_SECONDS_MAX if away else ANSWERED_SECONDS_MAX):
             return f"{waited:.2f} s of that without an outage"
         return ""
