@@ -190,7 +190,8 @@ class GatedNetwork:
     def __init__(self, network: Network, gate: Gate) -> None:
         self._network = network
         self.gate = gate
-        self.connections: set[_Connection] = set()
+        # In the order made, as they are cut in: one seed is one history.
+        self.connections: dict[_Connection, None] = {}
         gate.on_heal(self._cut_lossy)
 
     def client(self, address: str) -> IStreamClientEndpoint:
@@ -250,7 +251,7 @@ class _Connection(ProtocolWrapper):
     @override
     def makeConnection(self, transport: Any) -> None:
         self._stream = transport
-        self._network.connections.add(self)
+        self._network.connections[self] = None
         self._gate.enter(super().makeConnection, transport)
 
     def setTcpNoDelay(self, enabled: bool) -> None:
@@ -297,5 +298,5 @@ class _Connection(ProtocolWrapper):
 
     @override
     def connectionLost(self, reason: Failure | None = None) -> None:
-        self._network.connections.discard(self)
+        self._network.connections.pop(self, None)
         self._gate.enter(super().connectionLost, reason)
