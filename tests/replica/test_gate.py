@@ -291,7 +291,7 @@ class DialledTests(GateTestCase):
         self.outer.connectionLost(Failure(ConnectionResetError()))
 
         self.assertTrue(self.protocol.closed)
-        self.assertEqual(self.network.connections, set())
+        self.assertEqual([*self.network.connections], [])
 
     def test_paused(self) -> None:
         """While paused nothing is read or written, or known of the connection's end."""
