@@ -29,6 +29,8 @@ export function checkoutView(shop) {
     // Redrawn only where something that is shown differs: the focus stays.
     const picture = JSON.stringify([
       session.away,
+      // Not known yet and nobody are two things, which JSON writes alike.
+      session.user === undefined,
       session.user,
       session.expired,
       checkout.state,
