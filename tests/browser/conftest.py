@@ -47,17 +47,24 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def shop(cluster: Cluster) -> Iterator[Shop]:
+def stocked(cluster: Cluster) -> Iterator[Shop]:
     """The shop's other side: its operator, and accounts that no other test has."""
     with cluster.operator() as operator:
         yield Shop(cluster, operator)
 
 
-@pytest.fixture(scope="session")
-def furnished(shop: Shop) -> Shop:
+@pytest.fixture
+def shop(stocked: Shop) -> Shop:
+    """The shop without the items of other tests, which would fill the page."""
+    stocked.operator.call("reset_inventory")
+    return stocked
+
+
+@pytest.fixture(scope="module")
+def furnished(stocked: Shop) -> Shop:
     """The shop with the items that the scenes show."""
-    furnish(shop)
-    return shop
+    furnish(stocked)
+    return stocked
 
 
 @pytest.fixture
