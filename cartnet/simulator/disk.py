@@ -222,7 +222,11 @@ class File:
 
     def _connect(self, image: bytes | None) -> None:
         self.connection = sqlite3.connect(
-            ":memory:", isolation_level=None, factory=Connection
+            ":memory:",
+            isolation_level=None,
+            factory=Connection,
+            # Whichever thread collects it closes it.
+            check_same_thread=False,
         )
         self.connection.file = weakref.proxy(self)
         # With the disk that it is on, at the latest.
