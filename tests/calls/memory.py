@@ -212,7 +212,10 @@ class MemoryLog:
         self.calls: list[Calls | Any] = []
         self._index = 0
         self._machine = machine_for(memory.kind)
-        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection = sqlite3.connect(
+            ":memory:", isolation_level=None, check_same_thread=False
+        )
+        # Whichever thread collects it closes it.
         weakref.finalize(self, connection.close)
         self.cursor: Any = connection.cursor()
         self._machine.create(self.cursor)

@@ -33,7 +33,10 @@ class Replica:
 
     def __init__(self, kind: Kind) -> None:
         self.machine = machine_for(kind)
-        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection = sqlite3.connect(
+            ":memory:", isolation_level=None, check_same_thread=False
+        )
+        # Whichever thread collects it closes it.
         weakref.finalize(self, connection.close)
         self.cursor = connection.cursor()
         self.machine.create(self.cursor)

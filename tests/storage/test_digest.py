@@ -52,7 +52,10 @@ class Shelves:
     """Two tables on a connection, with a digest."""
 
     def __init__(self, path: str = ":memory:") -> None:
-        self.connection: Any = sqlite.connect(path, isolation_level=None)
+        self.connection: Any = sqlite.connect(
+            path, isolation_level=None, check_same_thread=False
+        )
+        # Whichever thread collects it closes it.
         weakref.finalize(self, self.connection.close)
         self.cursor = self.connection.cursor()
         self.keeper = DigestKeeper()
