@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from cartnet.replica.ports import Log, Sink
-    from cartnet.seams import Cursor, Seams
+    from cartnet.seams import Cursor
     from cartnet.shop.answers import Cart
 
 _encode = msgspec.json.Encoder().encode
@@ -68,16 +68,15 @@ class CartFeed:
     def __init__(
         self,
         log: Log,
-        seams: Seams,
+        clock: IReactorTime,
         request_timeout: float,
         logger: Logger,
         broken: Callable[[Failure], None],
     ) -> None:
         self._log = log
-        self._clock: IReactorTime = seams.clock
-        self._wall = seams.wall
+        self._clock = clock
         self._request_timeout = request_timeout
-        self._rounds = Rounds(seams.clock, self._send_changes, logger, broken)
+        self._rounds = Rounds(clock, self._send_changes, logger, broken)
         # In the order in which they came; a dict, since sets have none.
         self._watchers: dict[_Watcher, None] = {}
         self._keepalive: IDelayedCall | None = None
@@ -146,7 +145,7 @@ class CartFeed:
         """Read the states of all carts, and the carts that a watcher lacks, by user."""
         had = [(watcher.session, watcher.state) for watcher in watchers]
         sessions = list(dict.fromkeys(session for session, _ in had))
-        now = int(self._wall())
+        now = self._log.now()
 
         def query(
             cursor: Cursor,

@@ -82,7 +82,7 @@ class ShardCalls:
             logger,
             broken,
         )
-        self._feed = CartFeed(log, seams, request_timeout, logger, broken)
+        self._feed = CartFeed(log, seams.clock, request_timeout, logger, broken)
         self._founding = Founding(log, seams, request_timeout, logger, broken)
         # Methods are looked up by name when a request comes, so they may refer to
         # what is made below.
