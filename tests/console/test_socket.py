@@ -25,7 +25,7 @@ from cartnet.limits import (
     WEBSOCKETS_PER_SESSION_MAX,
     WEBSOCKETS_UNREAD_BYTES_MAX,
 )
-from cartnet.replica.ports import Sink, Watching
+from cartnet.replica.ports import Watching
 from tests.console.visiting import (
     BINARY,
     CLOSE,
@@ -35,37 +35,12 @@ from tests.console.visiting import (
     Visiting,
     frame,
 )
-from tests.replica.listening import REQUEST_TIMEOUT, refuse
+from tests.replica.listening import REQUEST_TIMEOUT, Source, refuse
 from tests.wire.garbage import lines_like
 from tests.wire.test_requests import SAMPLES
 
 FILLER = b'{"filler":"' + b"x" * 60_000 + b'"}'
 COOKIE = "cartnet_session=s1.mine"
-
-
-class _Subscription:
-    def __init__(self, source: Source, sink: Sink) -> None:
-        self.source, self.sink = source, sink
-
-    def wake(self) -> None:
-        self.source.woken += 1
-
-    def cancel(self) -> None:
-        self.source.subscriptions.remove(self)
-
-
-class Source:
-    """What is watched."""
-
-    def __init__(self) -> None:
-        self.subscriptions: list[_Subscription] = []
-        self.woken = 0
-
-    def subscribe(self, sink: Sink) -> _Subscription:
-        subscription = _Subscription(self, sink)
-        self.subscriptions.append(subscription)
-        sink.send(b'{"revision":1}')
-        return subscription
 
 
 class SocketTestCase(SynchronousTestCase):

@@ -20,13 +20,38 @@ from typing_extensions import override
 from cartnet.consensus.messages import PeerMessage
 from cartnet.errors import Refused
 from cartnet.replica.listener import Listener
-from cartnet.replica.ports import Caller
+from cartnet.replica.ports import Caller, Sink
 from cartnet.seams import Seams
 from cartnet.wire.hello import Handshake, Identity, NotYet, peer_mismatch
 from cartnet.wire.requests import Request, encode_request
 
 REQUEST_TIMEOUT = 3.0
 SECRET = b"a long random string"
+
+
+class _Subscription:
+    def __init__(self, source: Source, sink: Sink) -> None:
+        self.source, self.sink = source, sink
+
+    def wake(self) -> None:
+        self.source.woken += 1
+
+    def cancel(self) -> None:
+        self.source.subscriptions.remove(self)
+
+
+class Source:
+    """What is watched: one event at once, and who watches."""
+
+    def __init__(self) -> None:
+        self.subscriptions: list[_Subscription] = []
+        self.woken = 0
+
+    def subscribe(self, sink: Sink) -> _Subscription:
+        subscription = _Subscription(self, sink)
+        self.subscriptions.append(subscription)
+        sink.send(b'{"revision":1}')
+        return subscription
 
 
 def identity(replica: str = "s1r1", **fields: Any) -> Identity:

@@ -30,6 +30,7 @@ from cartnet.wire.messages import encode_message
 from tests.replica.listening import (
     REQUEST_TIMEOUT,
     Listening,
+    Source,
     Visit,
     identity,
     refuse,
@@ -38,31 +39,6 @@ from tests.wire.garbage import lines_like
 from tests.wire.test_requests import SAMPLES
 
 PING = b'{"id":1,"call":"ping"}'
-
-
-class _Subscription:
-    def __init__(self, source: Source, sink: Sink) -> None:
-        self.source, self.sink = source, sink
-
-    def wake(self) -> None:
-        self.source.woken += 1
-
-    def cancel(self) -> None:
-        self.source.subscriptions.remove(self)
-
-
-class Source:
-    """What is watched."""
-
-    def __init__(self) -> None:
-        self.subscriptions: list[_Subscription] = []
-        self.woken = 0
-
-    def subscribe(self, sink: Sink) -> _Subscription:
-        subscription = _Subscription(self, sink)
-        self.subscriptions.append(subscription)
-        sink.send(b'{"revision":1}')
-        return subscription
 
 
 class ListenerTestCase(SynchronousTestCase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import itertools
 import threading
@@ -13,7 +14,7 @@ from tests.system.lines import Refused
 from tests.system.waiting import eventually
 
 
-class Client(threading.Thread):
+class Client(threading.Thread, abc.ABC):
     """Does one thing after the other until it is told to finish."""
 
     def __init__(self, customer: Customer) -> None:
@@ -36,13 +37,13 @@ class Client(threading.Thread):
     def begin(self) -> None:
         """Do what comes before the first step."""
 
+    @abc.abstractmethod
     def step(self, number: int) -> None:
         """Do one thing; steps are numbered from 1."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def progress(self) -> tuple[int, ...]:
         """Counts that all grow while it gets on."""
-        raise NotImplementedError
 
     def finish(self) -> None:
         """Stop after the call in hand."""
