@@ -11,13 +11,12 @@ Read in this order::
     disk.py       real SQLite in memory, simulated durations, power cuts
     cluster.py    every replica of a configuration, each on a host of its own
     options.py    what one run is like, drawn from its seed
-    customers/    who uses the cluster, and the record of what they asked and heard
     faults/       what is done to it
     checks/       what must hold of it
-    findings.py   what a run has looked at, and how it can fail
     run.py        one run: faults for some time, then peace and a verdict
     shopper.py    for scripts: a user who goes on until each thing is certainly done
 
+Its customers, and what they must not have seen, are :mod:`cartnet.workload`'s.
 It hands the production classes their :class:`~cartnet.seams.Seams`; nothing in the
 product imports it.
 """

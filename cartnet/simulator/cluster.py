@@ -24,6 +24,8 @@ from cartnet.topology.configuration import parse
 from cartnet.topology.placement import Plan
 
 if TYPE_CHECKING:
+    from random import Random
+
     from cartnet.observability.logs import Logs
     from cartnet.replica.replica import Replica
     from cartnet.seams import Seams
@@ -196,10 +198,17 @@ class SimulatedCluster:
         """A client of a group, on a host of its own."""
         return self.clients(name)[group]
 
-    def clients(self, name: str = "client") -> dict[str, GroupClient]:
+    def clients(self, host: str = "client") -> dict[str, GroupClient]:
         """Clients of all groups, on one host of their own."""
-        seams = self.world.host(name).seams
-        return group_clients(self.configuration, seams, name)
+        return group_clients(self.configuration, self.seams(host), host)
+
+    def seams(self, host: str) -> Seams:
+        """What a customer's host has of an outside."""
+        return self.world.host(host).seams
+
+    def random(self, purpose: str) -> Random:
+        """The stream of chance for one purpose of a customer's."""
+        return self.world.random(purpose)
 
     def do(self, work: Awaitable[T]) -> T:
         """Run until ``work`` is done; return its result or raise its error."""

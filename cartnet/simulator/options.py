@@ -12,6 +12,7 @@ from typing import Final
 
 from cartnet.simulator.disk import Speed
 from cartnet.simulator.network import Link
+from cartnet.workload.crowd import Demand
 
 OPERATOR_PASSWORD: Final = "correct horse battery staple"
 
@@ -63,8 +64,7 @@ class Options:
     :ivar target: the one group that is troubled, None for all of them.
     :ivar faults: which kinds there are.
     :ivar pause_seconds: the mean time between two faults.
-    :ivar users: how many shoppers; each has one device or two.
-    :ivar think_seconds: the mean time between two operations of a device.
+    :ivar users: of customers, as ``think_seconds`` and ``stock`` (:class:`Demand`).
     """
 
     sizes: dict[str, int]
@@ -103,6 +103,11 @@ class Options:
             section = names.get(group, f"shard:{group}")
             sections.append(f"[{section}]\nreplicas = {hosts}")
         return "\n\n".join(sections) + "\n"
+
+    @property
+    def demand(self) -> Demand:
+        """What customers ask of it."""
+        return Demand(self.users, self.think_seconds, self.stock, OPERATOR_PASSWORD)
 
     def link(self) -> Link:
         """A link as they are while nothing is done to them."""

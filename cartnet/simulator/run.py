@@ -10,10 +10,10 @@ from twisted.python.failure import Failure
 
 from cartnet.simulator.checks.verdict import Checks
 from cartnet.simulator.cluster import SimulatedCluster
-from cartnet.simulator.customers.crowd import Crowd
-from cartnet.simulator.customers.watcher import SILENCE_SECONDS_MAX
 from cartnet.simulator.faults.nemesis import Nemesis
-from cartnet.simulator.findings import Incorrect, Stuck, Tally
+from cartnet.workload.crowd import Crowd
+from cartnet.workload.findings import Incorrect, Stuck, Tally
+from cartnet.workload.watcher import SILENCE_SECONDS_MAX
 
 if TYPE_CHECKING:
     from cartnet.simulator.options import Options
@@ -78,7 +78,7 @@ class Run:
             world.hosts[name].disk.speed = options.disk
         self.cluster.logs.trace = trace
         self.checks = Checks(self.cluster, self.tally)
-        self.crowd = Crowd(self.cluster, options, self.tally)
+        self.crowd = Crowd(self.cluster, options.demand, self.tally)
         self.nemesis = Nemesis(
             self.cluster, options, self.crowd.hosts, self.tally, self._tell
         )
@@ -122,7 +122,7 @@ class Run:
         """All is healed: what must come to pass then does, in time."""
         self.nemesis.heal()
         self.crowd.stop()
-        self.crowd.probe()
+        self.crowd.probe([group.name for group in self.cluster.topology.shards])
         self._await(
             "L1 all groups accept writes", SERVING_SECONDS_MAX, self.crowd.unproven
         )

@@ -10,10 +10,10 @@ from hashlib import sha256
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Final, TextIO
 
-from cartnet.simulator.findings import Tally
 from cartnet.simulator.options import draw
 from cartnet.simulator.run import Outcome, Run
 from cartnet.tools.failure import ToolError
+from cartnet.workload.findings import Tally
 
 if TYPE_CHECKING:
     import argparse

@@ -10,9 +10,9 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
-from cartnet.simulator.findings import Incorrect, Stuck
 from cartnet.simulator.options import FAULTS, draw
 from cartnet.simulator.run import Run
+from cartnet.workload.findings import Incorrect, Stuck
 from tests.simulator.processes import said
 from tests.simulator.running import assert_clean
 

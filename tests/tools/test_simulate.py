@@ -7,10 +7,10 @@ import io
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.simulator.findings import Tally
 from cartnet.simulator.run import Outcome
 from cartnet.tools.main import main
 from cartnet.tools.simulate import summarize
+from cartnet.workload.findings import Tally
 
 
 class SimulateTests(SynchronousTestCase):

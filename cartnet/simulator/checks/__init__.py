@@ -9,8 +9,6 @@ Read in this order::
     files.py           R3 R5 R7: their files, after each transaction
     votes.py           R7: what replicas say, against what their disks have
     truth.py           what was committed, and the digests seen at each index
-    linearizable.py    Wing and Gong's search, as Lowe made it fast
-    models.py          S5: carts, usernames and the inventory as histories show them
     inventory_book.py  S7, I1, I2: the inventory's log, kept in books of our own
     shard_book.py      S6, K, O: a shard's log, likewise
     replaying.py       R10: full replays of the logs through the product's machines

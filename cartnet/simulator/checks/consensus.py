@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cartnet.consensus.raft import Raft
     from cartnet.simulator.checks.files import Files
     from cartnet.simulator.checks.truth import Truth
-    from cartnet.simulator.findings import Tally
+    from cartnet.workload.findings import Tally
 
 
 class Consensus:

@@ -12,7 +12,7 @@ from cartnet.storage import journal
 if TYPE_CHECKING:
     from cartnet.simulator.checks.truth import Truth
     from cartnet.simulator.disk import File
-    from cartnet.simulator.findings import Tally
+    from cartnet.workload.findings import Tally
 
 UNDER_WAY_SECONDS_MAX: Final = 3.0
 """How long an acknowledgement may be under way."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from cartnet.simulator.customers.watcher import Table
-    from cartnet.simulator.findings import Tally
+    from cartnet.workload.findings import Tally
+    from cartnet.workload.watcher import Table
 
 FRESH = {"A": (100, 100), "B": (250, 100), "C": (999, 100)}
 """Price and stock of what a fresh inventory holds."""

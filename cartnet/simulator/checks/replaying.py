@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cartnet.simulator.checks.truth import Truth
-    from cartnet.simulator.findings import Tally
+    from cartnet.workload.findings import Tally
 
 
 def commands(truth: Truth) -> Iterator[tuple[int, bytes]]:

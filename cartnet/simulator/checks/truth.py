@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from cartnet.consensus.messages import decode_admission, is_admission
 
 if TYPE_CHECKING:
-    from cartnet.simulator.findings import Tally
     from cartnet.topology.groups import Group
+    from cartnet.workload.findings import Tally
 
 
 @dataclass

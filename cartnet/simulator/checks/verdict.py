@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cartnet.simulator.checks import models
 from cartnet.simulator.checks.consensus import Consensus
 from cartnet.simulator.checks.files import Files
 from cartnet.simulator.checks.inventory_book import InventoryBook
-from cartnet.simulator.checks.linearizable import Timed
 from cartnet.simulator.checks.replaying import commands, replay
 from cartnet.simulator.checks.shard_book import ShardBook
 from cartnet.simulator.checks.truth import Truth
 from cartnet.simulator.checks.votes import Votes
+from cartnet.workload import models
+from cartnet.workload.linearizable import Timed
 
 if TYPE_CHECKING:
     from cartnet.replica.replica import Replica
     from cartnet.simulator.cluster import SimulatedCluster
-    from cartnet.simulator.customers.crowd import Crowd
-    from cartnet.simulator.customers.history import Operation
     from cartnet.simulator.disk import File
-    from cartnet.simulator.findings import Tally
     from cartnet.topology.groups import Group
+    from cartnet.workload.crowd import Crowd
+    from cartnet.workload.findings import Tally
+    from cartnet.workload.history import Operation
 
 
 class Checks:

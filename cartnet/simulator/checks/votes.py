@@ -9,8 +9,8 @@ from cartnet.wire.messages import BadMessage, decode_message
 
 if TYPE_CHECKING:
     from cartnet.simulator.checks.files import Files
-    from cartnet.simulator.findings import Tally
     from cartnet.topology.groups import Group
+    from cartnet.workload.findings import Tally
 
 _MARK = b'"request_vote'
 

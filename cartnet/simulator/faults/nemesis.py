@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cartnet.simulator.cluster import SimulatedCluster
-    from cartnet.simulator.findings import Tally
     from cartnet.simulator.options import Options
+    from cartnet.workload.findings import Tally
 
 RELIEF = 0.4
 """How often something is mended instead: else soon nothing would be left to strike."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cartnet.replica.gate import Fault
     from cartnet.simulator.faults.victims import Victims
-    from cartnet.simulator.findings import Tally
+    from cartnet.workload.findings import Tally
 
 STATEMENTS_MAX: Final = 60
 MESSAGES_MAX: Final = 30

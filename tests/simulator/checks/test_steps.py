@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from cartnet.simulator.checks.truth import Truth
 from cartnet.simulator.checks.verdict import Checks
 from cartnet.simulator.cluster import SimulatedCluster
-from cartnet.simulator.findings import Incorrect, Tally
+from cartnet.workload.findings import Incorrect, Tally
 
 
 class StepTests(SynchronousTestCase):

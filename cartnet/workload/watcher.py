@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cartnet.client.group import GroupClient
     from cartnet.seams import Seams
-    from cartnet.simulator.findings import Tally
+    from cartnet.workload.findings import Tally
 
 SILENCE_SECONDS_MAX = 2 * WATCH_KEEPALIVE_SECONDS + 2
 """A feed that serves is silent for no longer, a change of its source included."""

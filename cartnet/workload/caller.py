@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from cartnet.client.group import GroupClient
     from cartnet.seams import Seams
-    from cartnet.simulator.customers.history import History, Operation
-    from cartnet.simulator.findings import Tally
+    from cartnet.workload.findings import Tally
+    from cartnet.workload.history import History, Operation
 
 NOT_NOW: Final = frozenset({"unavailable", "overloaded", "not_leader", "rate_limited"})
 """Not done by this sending; the next may do it."""

@@ -2,44 +2,73 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from cartnet.simulator.customers.device import Device
-from cartnet.simulator.customers.history import History
-from cartnet.simulator.customers.operator import Operator
-from cartnet.simulator.customers.prober import Prober
-from cartnet.simulator.customers.watcher import Watcher
+from cartnet.workload.device import Device
+from cartnet.workload.history import History
+from cartnet.workload.operator import Operator
+from cartnet.workload.prober import Prober
+from cartnet.workload.watcher import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping, Sequence
+    from random import Random
     from typing import Any
 
-    from cartnet.simulator.cluster import SimulatedCluster
-    from cartnet.simulator.findings import Tally
-    from cartnet.simulator.options import Options
+    from cartnet.client.group import GroupClient
+    from cartnet.seams import Seams
+    from cartnet.workload.findings import Tally
+
+
+class Hosts(Protocol):
+    """Where customers are: each on a host of its own, simulated or not."""
+
+    def clients(self, host: str) -> Mapping[str, GroupClient]:
+        """Clients of all groups, on that host."""
+
+    def seams(self, host: str) -> Seams:
+        """What that host has of an outside."""
+
+    def random(self, purpose: str) -> Random:
+        """The stream of chance for one purpose."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """How much is asked of a shop.
+
+    :ivar users: how many shoppers; each has one device or two.
+    :ivar think_seconds: the mean time between two operations of a device.
+    :ivar stock: what the operator puts in, at most.
+    :ivar operator_password: with which the operator logs in.
+    """
+
+    users: int
+    think_seconds: float
+    stock: int
+    operator_password: str
 
 
 class Crowd:
     """Shoppers with their devices, the operator, and watchers, each on a host.
 
-    :ivar hosts: where they are.
+    :ivar hosts: their names.
     """
 
-    def __init__(
-        self, cluster: SimulatedCluster, options: Options, tally: Tally
-    ) -> None:
+    def __init__(self, hosts: Hosts, demand: Demand, tally: Tally) -> None:
         self.history = History()
         self.hosts: list[str] = []
         self.devices: list[Device] = []
         self.watchers: list[Watcher] = []
-        self._cluster = cluster
+        self._place = hosts
         self._busy = 0
         self._failures: list[Failure] = []
-        random = cluster.world.random("customers")
-        for number in range(options.users):
+        random = hosts.random("customers")
+        for number in range(demand.users):
             user = f"user{number}"
             devices = random.choice((1, 2))
             for each in range(devices):
@@ -49,36 +78,37 @@ class Crowd:
                         user,
                         each,
                         devices,
-                        cluster.clients(host),
-                        cluster.world.host(host).seams,
-                        cluster.world.random(f"{host} wishes"),
+                        hosts.clients(host),
+                        hosts.seams(host),
+                        hosts.random(f"{host} wishes"),
                         self.history,
                         tally,
-                        options.think_seconds,
+                        demand.think_seconds,
                     )
                 )
         host = self._host("operator")
         self.operator = Operator(
-            cluster.clients(host)["lb"],
-            cluster.world.host(host).seams,
-            cluster.world.random("operator wishes"),
+            hosts.clients(host)["lb"],
+            hosts.seams(host),
+            hosts.random("operator wishes"),
             self.history,
             tally,
-            3 * options.think_seconds,
-            options.stock,
+            3 * demand.think_seconds,
+            demand.stock,
+            demand.operator_password,
         )
         host = self._host("prober")
         self.prober = Prober(
             host,
-            cluster.clients(host)["lb"],
-            cluster.world.host(host).seams,
-            cluster.world.random("prober wishes"),
+            hosts.clients(host)["lb"],
+            hosts.seams(host),
+            hosts.random("prober wishes"),
             self.history,
             tally,
         )
         for number in range(2):
             host = self._host(f"watcher{number}")
-            self.watchers.append(Watcher(host, cluster.world.host(host).seams, tally))
+            self.watchers.append(Watcher(host, hosts.seams(host), tally))
 
     @property
     def _callers(self) -> list[Device | Operator]:
@@ -90,7 +120,7 @@ class Crowd:
 
     def begin(self) -> None:
         for watcher in self.watchers:
-            watcher.follow(self._cluster.clients(watcher.name)["lb"])
+            watcher.follow(self._place.clients(watcher.name)["lb"])
         for caller in self._callers:
             self._follow(caller.live())
 
@@ -99,9 +129,8 @@ class Crowd:
         for caller in self._callers:
             caller.stopping = True
 
-    def probe(self) -> None:
+    def probe(self, shards: Sequence[str]) -> None:
         """Have each group take a write."""
-        shards = [group.name for group in self._cluster.topology.shards]
         self._follow(self.prober.probe(shards, self.operator))
 
     def unproven(self) -> str | None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.simulator.checks.linearizable import Search, Timed
+from cartnet.workload.linearizable import Search, Timed
 
 
 def write(value: int, invoked: int, returned: int | None, **more: Any) -> Timed:

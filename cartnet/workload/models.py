@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from cartnet.simulator.checks.linearizable import Search, State, Step, Timed
+from cartnet.workload.linearizable import Search, State, Step, Timed
 
 if TYPE_CHECKING:
-    from cartnet.simulator.customers.history import History, Operation
-    from cartnet.simulator.findings import Tally
+    from cartnet.workload.findings import Tally
+    from cartnet.workload.history import History, Operation
 
 Lines = tuple[tuple[str, int], ...]
 Cart = tuple[int, Lines]

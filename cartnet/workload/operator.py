@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cartnet.simulator.customers.caller import Caller
-from cartnet.simulator.options import OPERATOR_PASSWORD
+from cartnet.workload.caller import Caller
 
 if TYPE_CHECKING:
     from random import Random
 
     from cartnet.client.group import GroupClient
     from cartnet.seams import Seams
-    from cartnet.simulator.customers.history import History
-    from cartnet.simulator.findings import Tally
+    from cartnet.workload.findings import Tally
+    from cartnet.workload.history import History
 
 NAME: Final = "operator"
 
@@ -33,14 +32,16 @@ class Operator(Caller):
         tally: Tally,
         think_seconds: float,
         stock: int,
+        password: str,
     ) -> None:
         super().__init__(NAME, client, seams, random, history, tally)
         self.stopping = False
         self._think_seconds = think_seconds
         self._stock = stock
+        self._password = password
 
     async def live(self) -> None:
-        args = {"username": NAME, "password": OPERATOR_PASSWORD}
+        args = {"username": NAME, "password": self._password}
         operation = await self.do(NAME, "login", args, anonymous=True, insist=True)
         self.tally.require(
             "S1 the operator can log in",

@@ -7,9 +7,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.errors import Refused
-from cartnet.simulator.checks import models
-from cartnet.simulator.customers.history import History
-from cartnet.simulator.findings import Incorrect, Tally
+from cartnet.workload import models
+from cartnet.workload.findings import Incorrect, Tally
+from cartnet.workload.history import History
 
 LINE = {"item": "A", "name": "A", "quantity": 2, "price": 100}
 

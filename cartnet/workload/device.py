@@ -6,7 +6,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final
 
 from cartnet.limits import CART_LINES_MAX, QUANTITY_MAX
-from cartnet.simulator.customers.caller import Caller
+from cartnet.workload.caller import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from cartnet.client.group import GroupClient
     from cartnet.seams import Seams
-    from cartnet.simulator.customers.history import History, Operation
-    from cartnet.simulator.findings import Tally
+    from cartnet.workload.findings import Tally
+    from cartnet.workload.history import History, Operation
 
 ITEMS: Final = ("A", "B", "C", "D")
 """What shoppers ask for; D is there at times."""

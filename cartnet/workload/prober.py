@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cartnet.simulator.customers.caller import Caller
+from cartnet.workload.caller import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cartnet.simulator.customers.operator import Operator
+    from cartnet.workload.operator import Operator
 
 
 class Prober(Caller):
