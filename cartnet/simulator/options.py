@@ -50,6 +50,9 @@ FAULTS: Final = (
     "old copy",
     "flipped byte",
     "clock jump",
+    "corrupt line",
+    "cut line",
+    "long line",
 )
 """Every kind of fault; a run has about half of them."""
 

@@ -40,6 +40,8 @@ RARE: Final = (
     "leads no longer",
     "stays pending for now",
     "is not believed",
+    "a bad message: ",
+    "a line may have at most",
 )
 """What replicas log on paths that are seldom taken: a search should reach all."""
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -37,6 +37,7 @@ class Transport:
 
     :ivar local: the host of this end; ``remote`` that of the other.
     :ivar unread: bytes written here that the other end has not yet been given.
+    :ivar spoil: what the way does to the next write, in place of carrying it as it is.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Transport:
         self.unread = 0
         self.disconnecting = self.disconnected = False
         self.other: Transport
+        self.spoil: Callable[[Transport, bytes], bytes] | None = None
         self._network = network
         self._host, self._peer = host, peer
         self._protocol: IProtocol | None = None
@@ -82,6 +84,9 @@ class Transport:
         if network.loses(self.local, self.remote):
             network.writes_lost += 1
             return
+        if self.spoil is not None:
+            spoil, self.spoil = self.spoil, None
+            data = spoil(self, data)
         split = network.link(self.local, self.remote).split
         if len(data) > 1 and network.random.random() < split:
             middle = network.random.randrange(1, len(data))

@@ -6,6 +6,7 @@ Read in this order::
     victims.py    whom it may strike without losing a majority of disks
     processes.py  crashes, at chosen points too; hangs
     links.py      cuts, resets, delays, and connections that die at one end
+    frames.py     lines altered, cut short, or too long
     replays.py    old messages that arrive once more
     disks.py      slow, stalled, full, failing, wiped, old and damaged ones
 """

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cartnet.simulator.faults.disks import Disks
+from cartnet.simulator.faults.frames import Frames
 from cartnet.simulator.faults.links import Links
 from cartnet.simulator.faults.processes import Processes
 from cartnet.simulator.faults.replays import Replays
@@ -45,6 +46,7 @@ class Nemesis:
         processes = self._processes = Processes(victims, tally)
         links, disks = Links(victims, customers), Disks(victims, options.disk)
         self._disks = disks
+        frames = self._frames = Frames(victims, tally)
         kinds: dict[str, Callable[[], bool]] = {
             "crash": processes.crash,
             "crash leader": processes.crash_leader,
@@ -65,6 +67,9 @@ class Nemesis:
             "reset": links.reset,
             "late connection": links.late_connection,
             "slow link": links.slow_link,
+            "corrupt line": frames.corrupt,
+            "cut line": frames.cut_short,
+            "long line": frames.too_long,
             "slow disk": disks.slow,
             "stalled disk": disks.stall,
             "full disk": disks.full,
@@ -112,6 +117,7 @@ class Nemesis:
         """End every fault, and start whoever is not running."""
         self._told("all is healed")
         self._processes.disarm()
+        self._frames.disarm()
         self._processes.resume()
         self._processes.open_gates()
         self._disks.mend()
