@@ -228,6 +228,7 @@ class AdminFactory(ServerFactory):
     """Serves the admin line protocol.
 
     :ivar greeting: the first line of every connection.
+    :ivar connections_count: how many there are now.
     """
 
     noisy = False
@@ -258,14 +259,14 @@ class AdminFactory(ServerFactory):
         self._gate = Gate(clock, password)
         self._leave = leave
         self._log = log
-        self._connections_count = 0
+        self.connections_count = 0
 
     @override
     def buildProtocol(self, addr: object) -> AdminProtocol | None:
-        if self._connections_count >= ADMIN_CONNECTIONS_MAX:
+        if self.connections_count >= ADMIN_CONNECTIONS_MAX:
             self._log.warn("too many admin connections: one more is closed")
             return None
-        self._connections_count += 1
+        self.connections_count += 1
         if isinstance(addr, IPv4Address | IPv6Address):
             who, host = f"{addr.host}:{addr.port}", addr.host
         else:
@@ -287,4 +288,4 @@ class AdminFactory(ServerFactory):
 
     def lost(self) -> None:
         """A connection has ended."""
-        self._connections_count -= 1
+        self.connections_count -= 1

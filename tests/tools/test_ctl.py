@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.posixbase import PosixReactorBase
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -40,6 +40,7 @@ class CtlTests(TestCase):
         )
         port = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
+        self.addCleanup(self.until_alone)
         where = port.getHost()
         assert isinstance(where, IPv4Address)
         self.configuration = Configuration(
@@ -50,6 +51,11 @@ class CtlTests(TestCase):
 
     def leave(self) -> None:
         self.left += 1
+
+    async def until_alone(self) -> None:
+        """A client has gone before its connection's end is known here."""
+        while self.factory.connections_count:
+            await deferLater(reactor, 0.01)
 
     async def ctl(self, *words: str) -> tuple[str, bool]:
         found: tuple[str, bool] = await deferToThread(

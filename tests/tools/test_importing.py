@@ -13,6 +13,9 @@ from cartnet.tools.failure import ToolError
 from cartnet.tools.importing import PAUSE_SECONDS, Import
 from tests.tools.balancers import Balancer, Shop, error
 
+ANSWER_SECONDS_MAX = 30.0
+"""A test that waits for longer has failed."""
+
 
 def items(count: int) -> list[Item]:
     return [Item(at + 2, f"I{at}", f"Item {at}", at, 10) for at in range(count)]
@@ -30,7 +33,7 @@ class ImportTests(SynchronousTestCase):
             addresses=addresses,
             password=password,
             run_id="0f",
-            connect=lambda address: connection.Balancer(address, 5.0),
+            connect=lambda address: connection.Balancer(address, ANSWER_SECONDS_MAX),
             progress=self.progress.append,
             pause=self.paused.append,
         )
