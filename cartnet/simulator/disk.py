@@ -148,10 +148,11 @@ class Connection(sqlite3.Connection):
         return super().cursor(sqlite3.Cursor)
 
     def image(self) -> bytes:
-        """All that is committed; an empty database has no pages to serialize."""
-        plain = self.plain_cursor()
-        pages = plain.execute("PRAGMA page_count").fetchone()[0]
-        return self.serialize() if pages else b""
+        """All that is committed, damaged or not; nothing while it is empty."""
+        try:
+            return self.serialize()
+        except sqlite3.OperationalError:
+            return b""
 
     def level(self) -> int:
         """The value of ``PRAGMA synchronous``."""

@@ -128,6 +128,23 @@ class DiskTests(SynchronousTestCase):
 
         self.assertEqual(self.stored(), [1])
 
+    def test_crash_keeps_damage(self) -> None:
+        """A file that SQLite can no longer read is as it was after the next crash."""
+        self.worker.run(inserting(1))
+        self.run_all()
+        disk = self.host.disk
+        self.host.crash()
+        damaged = disk.copy()[PATH].replace(b"CREATE TABLE", b"CREATE TABBY")
+        disk.restore({PATH: damaged})
+        self.open().run(inserting(2)).addErrback(
+            lambda reason: reason.trap(sqlite3.DatabaseError)
+        )
+        self.run_all()
+
+        self.host.crash()
+
+        self.assertEqual(disk.copy(), {PATH: damaged})
+
     def test_interrupt(self) -> None:
         """An interrupt fails the job in hand, and no other."""
         in_hand = self.worker.run(inserting(1))
