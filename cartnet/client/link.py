@@ -131,6 +131,10 @@ class Link:
             self.drop()
             return
         request_id = reply.id
+        if request_id is None:
+            # Some line of ours it could not read: that has no answer, ever.
+            self.drop()
+            return
         if not isinstance(request_id, int):
             return
         feed = self.feeds.get(request_id)

@@ -72,6 +72,9 @@ def decode_reply(line: bytes) -> Reply:
     :raises BadReply: it is something else.
     """
     try:
+        if not line.isascii():
+            # What is left raw is not looked into.
+            line.decode()
         read = _decode(line)
         if read.error is not msgspec.UNSET:
             refused = Refused(

@@ -217,6 +217,20 @@ class OutcomeTests(Calling):
         for name in ("call", "args", "key", "session"):
             self.assertEqual(first[name], second[name])
 
+    def test_line_that_was_not_read(self) -> None:
+        """A member that could not read one of this client's lines does not say which:
+        what has no answer is asked again, by a new connection."""
+        self.lead(0)
+        self.members[0].answer = lambda request: None
+        results = self.begin(key="k")
+        self.clock.run_for(0.1)
+        self.lead(0)
+        self.members[0].conversations[-1].reply(None, error("bad_request"))
+        self.clock.run_for(0.5)
+
+        self.assertEqual(msgspec.json.decode(results[0]), {"by": 0})
+        self.assertEqual(self.members[0].calls, ["checkout", "checkout"])
+
     def test_unknown_stays_unknown(self) -> None:
         """Cut off once, a write ends in the log's answer or a timeout."""
         self.lead(0)

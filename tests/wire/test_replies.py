@@ -60,6 +60,17 @@ class ReplyTests(SynchronousTestCase):
         assert error is not None
         self.assertIn(error.code, OUTCOME_UNKNOWN)
 
+    def test_no_text(self) -> None:
+        """Bytes that are no UTF-8 are refused wherever they are: who reads the value
+        later relies on it."""
+        for line in (
+            b'{"id":1,"ok":{"name":"\xff"}}',
+            b'{"id":1,"event":{"name":"\xed\xa0\x80"}}',
+            b'{"id":1,"error":{"code":"timeout","details":{"a":"\xff"}}}',
+        ):
+            with self.assertRaises(BadReply):
+                decode_reply(line)
+
     def test_garbage(self) -> None:
         """Whatever bytes come, they are a reply or a BadReply."""
         samples = [
