@@ -4,6 +4,7 @@ They shop through the product's own clients: in a simulated world or a real one.
 
 Read in this order::
 
+    share.py         what of a shop they use: all of it, or a corner
     history.py       every operation: when it was called, when and how it ended
     findings.py      what has been looked at, and how it can fail
     caller.py        one who calls until an outcome is known, or gives up

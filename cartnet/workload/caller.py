@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from cartnet.errors import OUTCOME_UNKNOWN, Refused
+from cartnet.limits import KEYS_PER_USER_MAX
 
 if TYPE_CHECKING:
     from random import Random
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
     from cartnet.seams import Seams
     from cartnet.workload.findings import Tally
     from cartnet.workload.history import History, Operation
+    from cartnet.workload.share import Share
 
 NOT_NOW: Final = frozenset({"unavailable", "overloaded", "not_leader", "rate_limited"})
 """Not done by this sending; the next may do it."""
 
 SENDINGS_MAX: Final = 400
 """So many at most while an outcome is insisted on; that is minutes."""
+
+KEYS_REMEMBERED: Final = KEYS_PER_USER_MAX // 2
+"""A key is sent again while its user has used fewer since. Half of what a shop keeps:
+others may use the operator's."""
 
 
 class Caller:
@@ -40,8 +46,10 @@ class Caller:
         random: Random,
         history: History,
         tally: Tally,
+        share: Share,
     ) -> None:
         self.name = name
+        self.share = share
         self.session: str | None = None
         self.patience = 0.9
         self.random = random
@@ -68,7 +76,7 @@ class Caller:
         client: GroupClient | None = None,
     ) -> Operation:
         """Have the shop do something, and write down what came of it."""
-        operation = self.history.begin(user, call, args or {}, key)
+        operation = self.history.begin(user, call, args or {}, key, self.name)
         await self.repeat(operation, anonymous, insist, client)
         self.tally.operations[operation.ending] += 1
         return operation
@@ -84,6 +92,7 @@ class Caller:
         session = None if anonymous else self.session
         may_be_done = operation.refused is not None and operation.ending == "unknown"
         for _ in range(SENDINGS_MAX):
+            operation.sendings += 1
             try:
                 raw = await (client or self._client).call(
                     operation.call,
@@ -103,7 +112,7 @@ class Caller:
                     break
                 await self.pause(0.05 + self.random.random() / 4)
             else:
-                operation.answer = msgspec.json.decode(raw)
+                operation.answer = self.share.only(msgspec.json.decode(raw))
                 self.history.end(operation, "ok")
                 return
         self.history.end(operation, "unknown" if may_be_done else "nothing")
@@ -118,6 +127,27 @@ class Caller:
             resend=True,
         )
         Deferred.fromCoroutine(sending).addErrback(lambda f: f.trap(Refused))
+
+    async def find_out(self) -> None:
+        """Find out what has become of what this caller has given up."""
+        for operation in list(self.history.operations):
+            if (
+                operation.by == self.name
+                and operation.key is not None
+                and operation.ending == "unknown"
+                and self._is_remembered(operation)
+            ):
+                anonymous = operation.call == "create_account"
+                await self.repeat(operation, anonymous=anonymous, insist=True)
+
+    def _is_remembered(self, operation: Operation) -> bool:
+        """Whether the shop still knows the key, so that nothing is done twice (S6)."""
+        keys = {
+            each.key
+            for each in self.history.operations
+            if each.user == operation.user and each.invoked > operation.invoked
+        }
+        return len(keys) < KEYS_REMEMBERED
 
     def pause(self, seconds: float) -> Deferred[None]:
         return deferLater(self._clock, seconds, lambda: None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
@@ -12,6 +12,7 @@ from cartnet.workload.device import Device
 from cartnet.workload.history import History
 from cartnet.workload.operator import Operator
 from cartnet.workload.prober import Prober
+from cartnet.workload.share import Share
 from cartnet.workload.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -45,22 +46,28 @@ class Demand:
     :ivar think_seconds: the mean time between two operations of a device.
     :ivar stock: what the operator puts in, at most.
     :ivar operator_password: with which the operator logs in.
+    :ivar logins: how many of the wishes to log in are followed: each costs a hash.
+    :ivar share: what of the shop is asked for.
     """
 
     users: int
     think_seconds: float
     stock: int
     operator_password: str
+    logins: float = 1.0
+    share: Share = field(default_factory=Share)
 
 
 class Crowd:
     """Shoppers with their devices, the operator, and watchers, each on a host.
 
     :ivar hosts: their names.
+    :ivar share: what of the shop they use.
     """
 
     def __init__(self, hosts: Hosts, demand: Demand, tally: Tally) -> None:
-        self.history = History()
+        self.share = share = demand.share
+        self.history = History(clock=hosts.seams("operator").clock.seconds)
         self.hosts: list[str] = []
         self.devices: list[Device] = []
         self.watchers: list[Watcher] = []
@@ -69,7 +76,7 @@ class Crowd:
         self._failures: list[Failure] = []
         random = hosts.random("customers")
         for number in range(demand.users):
-            user = f"user{number}"
+            user = f"{share.prefix}user{number}"
             devices = random.choice((1, 2))
             for each in range(devices):
                 host = self._host(f"{user}.{each}")
@@ -83,7 +90,9 @@ class Crowd:
                         hosts.random(f"{host} wishes"),
                         self.history,
                         tally,
+                        share,
                         demand.think_seconds,
+                        demand.logins,
                     )
                 )
         host = self._host("operator")
@@ -93,22 +102,24 @@ class Crowd:
             hosts.random("operator wishes"),
             self.history,
             tally,
+            share,
             3 * demand.think_seconds,
             demand.stock,
             demand.operator_password,
         )
         host = self._host("prober")
         self.prober = Prober(
-            host,
+            f"{share.prefix}{host}",
             hosts.clients(host)["lb"],
             hosts.seams(host),
             hosts.random("prober wishes"),
             self.history,
             tally,
+            share,
         )
         for number in range(2):
             host = self._host(f"watcher{number}")
-            self.watchers.append(Watcher(host, hosts.seams(host), tally))
+            self.watchers.append(Watcher(host, hosts.seams(host), tally, share))
 
     @property
     def _callers(self) -> list[Device | Operator]:
@@ -141,7 +152,7 @@ class Crowd:
     def settle(self) -> None:
         """Have all find out what they do not know; call it once all have ended."""
         for caller in self._callers:
-            self._follow(caller.settle())
+            self._follow(caller.find_out())
 
     def check(self) -> None:
         """:raises Exception: what went wrong with one of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from cartnet.limits import CART_LINES_MAX, QUANTITY_MAX
 from cartnet.workload.caller import Caller
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from cartnet.seams import Seams
     from cartnet.workload.findings import Tally
     from cartnet.workload.history import History, Operation
-
-ITEMS: Final = ("A", "B", "C", "D")
-"""What shoppers ask for; D is there at times."""
+    from cartnet.workload.share import Share
 
 
 class Device(Caller):
@@ -37,18 +35,21 @@ class Device(Caller):
         random: Random,
         history: History,
         tally: Tally,
+        share: Share,
         think_seconds: float,
+        logins: float,
     ) -> None:
         super().__init__(
-            f"{user}.{number}", clients["lb"], seams, random, history, tally
+            f"{user}.{number}", clients["lb"], seams, random, history, tally, share
         )
         self.user = user
         self.stopping = False
         self._version = 0
         self._clients = clients
-        self._passwords = [f"password of {user}.{each}" for each in range(devices)]
+        self._passwords = [share.password(f"{user}.{n}") for n in range(devices)]
         self._number = number
         self._think_seconds = think_seconds
+        self._logins = logins
 
     async def live(self) -> None:
         """Sign up and in, then shop until told to stop."""
@@ -56,6 +57,8 @@ class Device(Caller):
         while not self.stopping:
             await self.pause(self.random.expovariate(1 / self._think_seconds))
             await self._something()
+            if self.random.random() < 0.05:
+                await self.find_out()
 
     async def sign_in(self) -> None:
         """Devices of one user meet here: each wants the name, with its own password."""
@@ -90,7 +93,7 @@ class Device(Caller):
     # --- One operation ---------------------------------------------------------------
 
     async def _something(self) -> None:
-        item = self.random.choice(ITEMS)
+        item = self.random.choice(self.share.items)
         match self.random.randrange(20):
             case 0 | 1 | 2 | 3 | 4:
                 quantity = self.random.randrange(1, 6)
@@ -108,14 +111,16 @@ class Device(Caller):
                 await self._read("list_orders", {"limit": 1000})
             case 15 | 16 | 17:
                 await self.do("", "get_inventory", anonymous=True)
-            case 18:
+            case 18 if self.random.random() < self._logins:
                 wrong = self.random.choice(self._passwords)
                 await self.log_in(wrong)
-            case _:
+            case 19 if self.random.random() < self._logins:
                 await self._race_for_a_name()
+            case _:
+                await self._read("get_cart", {})
 
     async def _write(self, call: str, args: dict[str, Any]) -> Operation:
-        direct = self.random.random() < 0.2 and args.get("item") != "D"
+        direct = self.random.random() < 0.2 and args.get("item") != self.share.items[-1]
         return await self._once(call, args, self._clients[self.shard], direct)
 
     async def _read(self, call: str, args: dict[str, Any]) -> None:
@@ -131,7 +136,9 @@ class Device(Caller):
                 args["expected_total"] = seen.answer["total"]
         operation = await self._once("checkout", args, self._clients["lb"], False)
         if operation.ending == "ok" and self.random.random() < 0.3:
-            again = self.history.begin(self.user, "checkout", args, operation.key)
+            again = self.history.begin(
+                self.user, "checkout", args, operation.key, self.name
+            )
             again.again = True
             await self.repeat(again)
             if again.ending != "nothing" and again.ending != "unknown":
@@ -146,7 +153,7 @@ class Device(Caller):
     async def _once(
         self, call: str, args: dict[str, Any], client: GroupClient, direct: bool
     ) -> Operation:
-        operation = self.history.begin(self.user, call, args, self.key())
+        operation = self.history.begin(self.user, call, args, self.key(), self.name)
         if self.random.random() < 0.15:
             self.send_also(operation)
         await self.repeat(operation, client=client if direct else None)
@@ -186,18 +193,8 @@ class Device(Caller):
         self._version = cart["version"]
 
     async def _race_for_a_name(self) -> None:
-        name = f"name{self.random.randrange(12)}"
-        args = {"username": name, "password": f"password of {self.name}"}
+        name = f"{self.share.prefix}name{self.random.randrange(self.share.names)}"
+        args = {"username": name, "password": self.share.password(self.name)}
         call = self.random.choice(("create_account", "login"))
         key = self.key() if call == "create_account" else None
         await self.do(name, call, args, key=key, anonymous=True)
-
-    async def settle(self) -> None:
-        """Find out what has become of what was given up."""
-        for operation in list(self.history.operations):
-            mine = operation.key is not None and operation.key.startswith(
-                f"{self.name}-"
-            )
-            if mine and operation.ending == "unknown":
-                anonymous = operation.call == "create_account"
-                await self.repeat(operation, anonymous=anonymous, insist=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cartnet.errors import Refused
 
 Ending = Literal["ok", "refused", "nothing", "unknown"]
@@ -24,6 +26,10 @@ class Operation:
         effect of its own.
     :ivar answer: the ``ok``, decoded.
     :ivar refused: why it was refused, or how its last sending ended.
+    :ivar by: which customer did it.
+    :ivar called: when, in seconds; nothing is judged by it.
+    :ivar ended: when it was known how it ended, or given up.
+    :ivar sendings: how often it was sent.
     """
 
     user: str
@@ -36,6 +42,10 @@ class Operation:
     answer: Any = None
     refused: Refused | None = None
     again: bool = False
+    by: str = ""
+    called: float = 0.0
+    ended: float | None = None
+    sendings: int = 0
 
     def __str__(self) -> str:
         came = self.answer if self.ending == "ok" else self.refused
@@ -48,9 +58,13 @@ class Operation:
 
 @dataclass
 class History:
-    """All operations, oldest call first."""
+    """All operations, oldest call first.
+
+    :ivar clock: gives the seconds that they are noted with; without one they are 0.
+    """
 
     operations: list[Operation] = field(default_factory=list)
+    clock: Callable[[], float] = float
     _moments: int = 0
 
     def moment(self) -> int:
@@ -59,14 +73,21 @@ class History:
         return self._moments
 
     def begin(
-        self, user: str, call: str, args: dict[str, Any], key: str | None
+        self,
+        user: str,
+        call: str,
+        args: dict[str, Any],
+        key: str | None,
+        by: str = "",
     ) -> Operation:
-        operation = Operation(user, call, args, key, self.moment())
+        operation = Operation(user, call, args, key, self.moment(), by=by)
+        operation.called = self.clock()
         self.operations.append(operation)
         return operation
 
     def end(self, operation: Operation, ending: Ending) -> None:
         """Note how it ended; an unknown end is none: it may be done at any time."""
         operation.ending = ending
+        operation.ended = self.clock()
         if ending != "unknown":
             operation.returned = self.moment()

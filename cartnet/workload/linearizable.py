@@ -25,13 +25,13 @@ class Timed:
     :ivar invoked: its place among calls and returns.
     :ivar returned: likewise; None where it may take effect at any time, or never.
     :ivar after: the operation, by its place in the sequence, that it must follow.
-    :ivar told: for people.
+    :ivar told: what it is, for people.
     """
 
     step: Step
     invoked: int
     returned: int | None
-    told: str
+    told: object
     after: int | None = None
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from cartnet.workload.linearizable import Search, State, Step, Timed
+from cartnet.workload.share import FRESH, Stock
 
 if TYPE_CHECKING:
     from cartnet.workload.findings import Tally
@@ -22,18 +23,19 @@ Lines = tuple[tuple[str, int], ...]
 Cart = tuple[int, Lines]
 """Its version, then items with quantities in the order added."""
 
-Stock = tuple[tuple[str, int, int], ...]
-"""Item, price and stock, by item."""
-
-FRESH: Final[Stock] = (("A", 100, 100), ("B", 250, 100), ("C", 999, 100))
-
 CART_WRITES: Final = frozenset({"add_to_cart", "set_quantity", "remove_from_cart"})
 
 
-def check(history: History, tally: Tally, extra: Iterable[Timed] = ()) -> None:
+def check(
+    history: History,
+    tally: Tally,
+    extra: Iterable[Timed] = (),
+    initial: Stock = FRESH,
+) -> None:
     """Search for an order of every object's operations.
 
     :param extra: orders that no customer has heard of, for the inventory.
+    :param initial: the inventory at first.
     :raises Incorrect: an object has none.
     """
     carts: dict[str, list[Timed]] = defaultdict(list)
@@ -54,7 +56,7 @@ def check(history: History, tally: Tally, extra: Iterable[Timed] = ()) -> None:
         _search(f"the cart of {user}", operations, (0, ()), "S5 K1 K5 a cart", tally)
     for name, operations in sorted(names.items()):
         _search(f"the username {name}", operations, (), "S5 D1 a username", tally)
-    _search("the inventory", inventory, FRESH, "S5 R12 the inventory", tally)
+    _search("the inventory", inventory, initial, "S5 R12 the inventory", tally)
 
 
 def _search(
@@ -88,7 +90,7 @@ def _add(operations: list[Timed], steps: Iterator[Timed]) -> None:
 
 def _timed(operation: Operation, step: Callable[[Any], Any]) -> Timed:
     ending = operation.returned if operation.ending != "unknown" else None
-    return Timed(step, operation.invoked, ending, str(operation))
+    return Timed(step, operation.invoked, ending, operation)
 
 
 # --- Carts ---------------------------------------------------------------------------

@@ -8,13 +8,16 @@ from cartnet.workload.caller import Caller
 
 if TYPE_CHECKING:
     from random import Random
+    from typing import Any
 
     from cartnet.client.group import GroupClient
     from cartnet.seams import Seams
     from cartnet.workload.findings import Tally
-    from cartnet.workload.history import History
+    from cartnet.workload.history import History, Operation
+    from cartnet.workload.share import Share
 
 NAME: Final = "operator"
+PRICES: Final = (100, 250, 999)
 
 
 class Operator(Caller):
@@ -30,54 +33,68 @@ class Operator(Caller):
         random: Random,
         history: History,
         tally: Tally,
+        share: Share,
         think_seconds: float,
         stock: int,
         password: str,
     ) -> None:
-        super().__init__(NAME, client, seams, random, history, tally)
+        # Keys are the operator's of the shop, who has others as well.
+        name = f"{share.prefix}{NAME}"
+        super().__init__(name, client, seams, random, history, tally, share)
         self.stopping = False
         self._think_seconds = think_seconds
         self._stock = stock
         self._password = password
 
     async def live(self) -> None:
-        args = {"username": NAME, "password": self._password}
-        operation = await self.do(NAME, "login", args, anonymous=True, insist=True)
-        self.tally.require(
-            "S1 the operator can log in",
-            operation.ending == "ok",
-            operation,
-        )
-        self.session = operation.answer["session"]
+        if self.session is None:
+            operation = await self.log_in(insist=True)
+            self.tally.require(
+                "S1 the operator can log in",
+                operation.ending == "ok",
+                operation,
+            )
         while not self.stopping:
             await self._something()
             await self.pause(self.random.expovariate(1 / self._think_seconds))
 
+    async def log_in(self, *, insist: bool) -> Operation:
+        args = {"username": NAME, "password": self._password}
+        operation = await self.do(NAME, "login", args, anonymous=True, insist=insist)
+        if operation.ending == "ok":
+            self.session = operation.answer["session"]
+        return operation
+
     async def _something(self) -> None:
         random = self.random
-        item = random.choice(("A", "B", "C", "D"))
+        item = random.choice(self.share.items)
         match random.randrange(10):
-            case 0 | 1 | 2:
-                price = random.choice((100, 250, 999))
-                stock = random.randrange(self._stock)
-                args = {"item": item, "name": item, "price": price, "stock": stock}
-                await self.do(NAME, "put_item", args, key=self.key())
+            case 0 | 1 | 2 if item not in self.share.counted:
+                await self.put(item, random.randrange(self._stock))
             case 3 | 4 | 5 | 6:
                 change = random.randrange(-self._stock // 4, self._stock // 2)
                 await self.change_stock(item, change)
             case 7:
-                await self.do(NAME, "remove_item", {"item": "D"}, key=self.key())
-            case 8 if random.random() < 0.2:
+                await self.remove(self.share.items[-1])
+            case 8 if self.share.whole and random.random() < 0.2:
                 await self.do(NAME, "reset_inventory", key=self.key())
             case _:
                 await self.do("", "get_inventory", anonymous=True)
 
-    async def change_stock(self, item: str, change: int) -> None:
-        args = {"item": item, "quantity_change": change}
-        await self.do(NAME, "update_inventory", args, key=self.key())
+    async def put(self, item: str, stock: int) -> Operation:
+        """Have an item be in stock, at one price or another."""
+        price = self.random.choice(PRICES)
+        args = {"item": item, "name": item, "price": price, "stock": stock}
+        return await self._change("put_item", args)
 
-    async def settle(self) -> None:
-        """Find out what has become of what was given up."""
-        for operation in list(self.history.operations):
-            if operation.user == NAME and operation.ending == "unknown":
-                await self.repeat(operation, insist=True)
+    async def change_stock(self, item: str, change: int) -> Operation:
+        args = {"item": item, "quantity_change": change}
+        return await self._change("update_inventory", args)
+
+    async def remove(self, item: str, *, insist: bool = False) -> Operation:
+        return await self._change("remove_item", {"item": item}, insist=insist)
+
+    async def _change(
+        self, call: str, args: dict[str, Any], *, insist: bool = False
+    ) -> Operation:
+        return await self.do(NAME, call, args, key=self.key(), insist=insist)

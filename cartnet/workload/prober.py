@@ -23,10 +23,10 @@ class Prober(Caller):
     async def probe(self, shards: Iterable[str], operator: Operator) -> None:
         self.unproven = ("lb", *shards, "it")
         number = 0
-        while len(self.unproven) > 1:
+        while len(self.unproven) > 1 and number < self.share.probes:
             number += 1
             name = f"{self.name}{number}"
-            args = {"username": name, "password": f"password of {name}"}
+            args = {"username": name, "password": self.share.password(name)}
             made = await self.do(
                 name,
                 "create_account",
@@ -35,9 +35,13 @@ class Prober(Caller):
                 anonymous=True,
                 insist=True,
             )
+            if made.ending != "ok":
+                return
             self._proven("lb", made.answer["shard"])
         if operator.session is not None:
-            await operator.change_stock("A", 1)
+            changed = await operator.change_stock(self.share.items[0], 1)
+            if changed.ending == "unknown":
+                return
         self._proven("it")
 
     def _proven(self, *groups: str) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cartnet.client.group import GroupClient
     from cartnet.seams import Seams
     from cartnet.workload.findings import Tally
+    from cartnet.workload.share import Share
 
 SILENCE_SECONDS_MAX = 2 * WATCH_KEEPALIVE_SECONDS + 2
 """A feed that serves is silent for no longer, a change of its source included."""
@@ -25,11 +26,14 @@ Table = dict[str, tuple[int, int]]
 class Watcher:
     """Follows the feed through the balancers, and resumes where a source ends.
 
-    :ivar states: the table after each event, with its revision.
+    :ivar states: the table of its share after each event, with its revision.
+    :ivar events: how many there were.
     """
 
-    def __init__(self, name: str, seams: Seams, tally: Tally) -> None:
+    def __init__(self, name: str, seams: Seams, tally: Tally, share: Share) -> None:
         self.name = name
+        self.share = share
+        self.events = 0
         self.states: list[tuple[int, Table]] = []
         self._tally = tally
         self._clock: IReactorTime = seams.clock
@@ -49,9 +53,11 @@ class Watcher:
 
     def _event(self, raw: msgspec.Raw) -> None:
         event = msgspec.json.decode(raw)
+        self.events += 1
         self._heard_at = self._clock.seconds()
         revision = event["revision"]
         changed = bool(event["items"] or event["removed"])
+        before = -1 if self._revision is None else self._revision
         if event["full"]:
             self._table = {}
         else:
@@ -63,19 +69,18 @@ class Watcher:
                 event,
                 " at first",
             )
-            assert self._revision is not None
             self._tally.require(
                 "F1 a feed goes on in order",
-                revision > self._revision
-                or (revision == self._revision and not changed),
+                revision > before or (revision == before and not changed),
                 self.name,
                 " got ",
                 event,
                 " after ",
-                self._revision,
+                before,
             )
         for item in event["items"]:
-            self._table[item["id"]] = item["price"], item["stock"]
+            if self.share.has(item["id"]):
+                self._table[item["id"]] = item["price"], item["stock"]
         for item in event["removed"]:
             self._table.pop(item, None)
         self._revision = revision
