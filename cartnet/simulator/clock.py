@@ -7,7 +7,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.base import DelayedCall
 from twisted.internet.interfaces import IReactorTime
@@ -15,6 +15,11 @@ from zope.interface import implementer
 
 if TYPE_CHECKING:
     from cartnet.simulator.process import Process
+
+
+LATE_SECONDS: Final = 1e-9
+"""By which calls are late on a host whose clock drifts: by its own clock, which rounds
+in another way, they would otherwise be too early at times, again and again."""
 
 
 @implementer(IReactorTime)
@@ -124,18 +129,27 @@ def _cancelled(call: DelayedCall) -> None:
 
 @implementer(IReactorTime)
 class HostClock:
-    """One process's view of the simulated time: its calls sleep and die with it."""
+    """One process's view of the simulated time: its calls sleep and die with it.
 
-    def __init__(self, clock: SimulatedClock, process: Process) -> None:
+    :ivar rate: its seconds in one true second. (A call that is moved is moved by true
+        seconds: the difference is of no account.)
+    """
+
+    def __init__(
+        self, clock: SimulatedClock, process: Process, rate: float = 1.0
+    ) -> None:
+        self.rate = rate
         self._clock = clock
         self._process = process
 
     def seconds(self) -> float:
-        return self._clock.seconds()
+        return self._clock.seconds() * self.rate
 
     def callLater(
         self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any
     ) -> DelayedCall:
+        if self.rate != 1 and delay:
+            delay = delay / self.rate + LATE_SECONDS
         call = self._clock.callLater(delay, self._due)
         call.args = (call, partial(callable, *args, **kw))
         return call

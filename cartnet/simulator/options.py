@@ -53,6 +53,7 @@ FAULTS: Final = (
     "corrupt line",
     "cut line",
     "long line",
+    "clock strobe",
 )
 """Every kind of fault; a run has about half of them."""
 
@@ -68,6 +69,8 @@ class Options:
     :ivar faults: which kinds there are.
     :ivar pause_seconds: the mean time between two faults.
     :ivar users: of customers, as ``think_seconds`` and ``stock`` (:class:`Demand`).
+    :ivar drift: by what share of the true time replicas' clocks are too fast or slow,
+        at most.
     """
 
     sizes: dict[str, int]
@@ -86,6 +89,7 @@ class Options:
     users: int
     think_seconds: float
     stock: int
+    drift: float = 0.0
 
     @property
     def configuration(self) -> str:
@@ -160,4 +164,5 @@ def draw(seed: int) -> Options:
         users=random.randrange(1, 5),
         think_seconds=random.choice((0.05, 0.2, 0.6)),
         stock=random.choice((20, 100, 1_000)),
+        drift=random.choice((0.0, 0.0, 0.01)),
     )

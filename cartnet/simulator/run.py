@@ -78,6 +78,7 @@ class Run:
         self._trace = trace
         for name in self.cluster.topology.names:
             world.hosts[name].disk.speed = options.disk
+        self._drift()
         self.cluster.logs.trace = trace
         self.checks = Checks(self.cluster, self.tally)
         self.crowd = Crowd(self.cluster, options.demand, self.tally)
@@ -85,6 +86,15 @@ class Run:
             self.cluster, options, self.crowd.hosts, self.tally, self._tell
         )
         self._random = world.random("pauses")
+
+    def _drift(self) -> None:
+        share = self._options.drift
+        if share:
+            random = self.cluster.world.random("drift")
+            for name in self.cluster.topology.names:
+                rate = random.uniform(1 - share, 1 + share)
+                self.cluster.world.hosts[name].drift(rate)
+            self.tally.faults["clock drift (a run)"] += 1
 
     def run(self, minutes: float) -> Outcome:
         """Faults for so many minutes, then peace; never raises what it finds."""

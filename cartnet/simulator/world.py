@@ -82,10 +82,16 @@ class Host:
         self.name = name
         self.wall_offset = 0.0
         self.incarnation = 0
+        self._clock_rate = 1.0
         self._world = world
         self._random = world.random(f"{name} threads")
         self.disk = SimulatedDisk(world.clock, world.random(f"{name} disk"), Speed())
         self._begin()
+
+    def drift(self, rate: float) -> None:
+        """Have its monotonic clock go so fast; call it before anything happens."""
+        assert self._world.clock.events == 0
+        self._clock_rate = self._clock.rate = rate
 
     def crash(self, *, power_lost: bool = False) -> None:
         """End the process at once; what it asked for before it never comes.
@@ -116,7 +122,7 @@ class Host:
     def _begin(self) -> None:
         process = f"{self.name} {self.incarnation}"
         self.process = self.disk.process
-        self._clock = HostClock(self._world.clock, self.process)
+        self._clock = HostClock(self._world.clock, self.process, self._clock_rate)
         self._network = HostNetwork(self._world.network, self.name)
         self._world.network.processes[self.name] = self.process
         self.seams = Seams(

@@ -88,6 +88,21 @@ class SimulatedClockTests(SynchronousTestCase):
 
         self.assertRaises(IndexError, self.clock.run_until, 2)
 
+    def test_host_drift(self) -> None:
+        """A clock that is too fast calls early by the true time, never by its own."""
+        host = HostClock(self.clock, Process(), rate=1.01)
+        called: list[tuple[float, float]] = []
+        for delay in (1.01, 101.0):
+            host.callLater(
+                delay, lambda: called.append((host.seconds(), self.clock.seconds()))
+            )
+
+        self.clock.run_until(200)
+
+        for (own, true), due in zip(called, (1.01, 101.0), strict=True):
+            self.assertGreaterEqual(own, due)
+            self.assertAlmostEqual(true, due / 1.01)
+
     def test_host_crash(self) -> None:
         """A crashed host's calls never run; others' do."""
         process = Process()

@@ -9,4 +9,5 @@ Read in this order::
     frames.py     lines altered, cut short, or too long
     replays.py    old messages that arrive once more
     disks.py      slow, stalled, full, failing, wiped, old and damaged ones
+    clocks.py     wall clocks that jump
 """

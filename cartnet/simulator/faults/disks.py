@@ -1,4 +1,4 @@
-"""Faults of disks, and of wall clocks."""
+"""Faults of disks."""
 
 from __future__ import annotations
 
@@ -98,15 +98,6 @@ class Disks:
         flipped = bytes([image[place] ^ (1 << self._random.randrange(8))])
         (path,) = disk.files
         disk.restore({path: image[:place] + flipped + image[place + 1 :]})
-        return True
-
-    def clock_jump(self) -> bool:
-        """A wall clock is set, by up to an hour; everybody's at times."""
-        jump = self._random.uniform(-3600, 3600)
-        everybody = self._random.random() < 0.2
-        names = self._victims.names if everybody else [self._victims.any()]
-        for name in names:
-            self._cluster.world.hosts[name].wall_offset += jump
         return True
 
     def mend(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from cartnet.simulator.faults.clocks import Clocks
 from cartnet.simulator.faults.disks import Disks
 from cartnet.simulator.faults.frames import Frames
 from cartnet.simulator.faults.links import Links
@@ -47,6 +48,7 @@ class Nemesis:
         links, disks = Links(victims, customers), Disks(victims, options.disk)
         self._disks = disks
         frames = self._frames = Frames(victims, tally)
+        clocks = self._clocks = Clocks(victims)
         kinds: dict[str, Callable[[], bool]] = {
             "crash": processes.crash,
             "crash leader": processes.crash_leader,
@@ -77,7 +79,8 @@ class Nemesis:
             "wiped disk": disks.wipe,
             "old copy": disks.old_copy,
             "flipped byte": disks.flip,
-            "clock jump": disks.clock_jump,
+            "clock jump": clocks.jump,
+            "clock strobe": clocks.strobe,
         }
         if "replay" in options.faults:
             kinds["replay"] = Replays(victims).replay
@@ -123,7 +126,7 @@ class Nemesis:
         self._disks.mend()
         self._cluster.world.network.heal()
         self._usual_links()
+        self._clocks.heal()
         for name in self._cluster.topology.names:
-            self._cluster.world.hosts[name].wall_offset = 0.0
             if name not in self._cluster.replicas:
                 self._cluster.start(name)
