@@ -205,7 +205,7 @@ def is_supervisors_hello(line: bytes) -> bool:
     """Say whether a line says hello, and that it wants to supervise; not proven yet."""
     try:
         return _decode_hello(line).hello.purpose == "supervisor"
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
 
 

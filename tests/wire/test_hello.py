@@ -12,6 +12,7 @@ from cartnet.wire.hello import (
     Identity,
     Side,
     is_hello,
+    is_supervisors_hello,
     peer_mismatch,
 )
 from tests.wire.garbage import lines_like
@@ -231,6 +232,16 @@ class MismatchTests(SynchronousTestCase):
         """A hello's strings are bounded."""
         long = identity("x" * (HELLO_STRING_CHARACTERS_MAX + 1))
         self.assertIn("came instead of a hello", self.refusal(long))
+
+    def test_supervisors_hello(self) -> None:
+        """A supervisor's hello is told from any other line, whatever its bytes."""
+        peers = side("dialer", identity()).start()
+        line = side("dialer", identity(purpose="supervisor")).start()
+        self.assertTrue(is_supervisors_hello(line))
+        self.assertFalse(is_supervisors_hello(peers))
+        self.assertFalse(is_supervisors_hello(line.replace(b"s1r0", b"s1\xff")))
+        for other in lines_like([line, peers], count=10_000):
+            is_supervisors_hello(other)
 
     def test_first_lines(self) -> None:
         """A hello is told from a client's request."""
