@@ -142,11 +142,19 @@ class Operator(Client):
 
 
 class Market(Crowd):
-    """A crowd with guests and an operator, each at a balancer of their own liking."""
+    """A crowd with guests and an operator, each at a balancer of their own liking.
 
-    def __init__(self, cluster: Cluster, record: Record, random: Random) -> None:
-        super().__init__(cluster.balancers, cluster.operator_password())
-        self._names = {cluster.addresses[name]: name for name in cluster.members("lb")}
+    :param entrance: the host at which they find the balancers.
+    """
+
+    def __init__(
+        self, cluster: Cluster, entrance: str, record: Record, random: Random
+    ) -> None:
+        self._names = {
+            f"{entrance}:{cluster.addresses[name].rpartition(':')[2]}": name
+            for name in cluster.members("lb")
+        }
+        super().__init__(list(self._names), cluster.operator_password())
         self._shards = frozenset(cluster.groups) - {"lb", "it"}
         self._record = record
         self._random = random

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from random import Random
 from typing import Any, Final
 
@@ -14,15 +15,15 @@ from tests.system.storm.outages import Outages
 from tests.system.waiting import eventually
 
 TROUBLE_SECONDS_MAX: Final = 3.0
+ESTRANGED_SECONDS_MAX: Final = 6.0
 BETWEEN_SECONDS_MAX: Final = 6.0
 """Long enough at times for the office to be handed back, and for calls to be judged
 without an excuse."""
 
 STATUS_PAUSE_SECONDS: Final = 0.1
-SHARES: Final = {"transfer": 0.15, "wipe": 0.15, "several": 0.15}
+SHARES: Final = {"transfer": 0.1, "lose": 0.15, "several": 0.15, "estrange": 0.1}
 """How often each of these happens; the rest are other troubles of one replica."""
 
-WIPE: Final = "wipe"
 VOTERS: Final = frozenset({"leader", "follower", "candidate"})
 
 
@@ -30,7 +31,7 @@ class Trouble(threading.Thread):
     """Makes trouble for one group, until it is told to finish.
 
     One replica at a time, or several at once, their majority included. Never so many
-    that data are lost for good: a disk is wiped only while all others are well.
+    that data are lost for good: a disk is spoilt only while all others are well.
 
     :ivar counts: what was done how often.
     :ivar failure: what ended it before its time.
@@ -65,12 +66,15 @@ class Trouble(threading.Thread):
     def _make(self) -> None:
         rest = max(0, 1 - sum(SHARES.values()))
         (kind,) = self._random.choices([*SHARES, "one"], [*SHARES.values(), rest])
-        others = sorted(self._hands.faults.keys() - {WIPE})
+        others = sorted(self._hands.faults.keys() - self._hands.losing)
         match kind:
             case "transfer":
                 self._transfer(self._random.choice(self._members))
-            case "wipe":
-                self._strike({self._victim(): WIPE})
+            case "lose":
+                losing = self._random.choice(sorted(self._hands.losing))
+                self._strike({self._victim(): losing})
+            case "estrange" if self._hands.estranged is not None:
+                self._estrange(self._victim(), self._hands.estranged)
             case "several":
                 count = self._random.randint(2, len(self._members))
                 names = self._random.sample(self._members, count)
@@ -103,6 +107,15 @@ class Trouble(threading.Thread):
             end(name)
             self._wait_until_votes(name)
             self._outages.end(name)
+
+    def _estrange(
+        self, name: str, estranged: Callable[[str, str], AbstractContextManager[None]]
+    ) -> None:
+        """Keep a replica and another group apart."""
+        other = self._random.choice(self._outages.others(self.group))
+        self.counts["estrange"] += 1
+        with self._outages.estranged(name, other), estranged(name, other):
+            self.enough.wait(self._random.uniform(0, ESTRANGED_SECONDS_MAX))
 
     def _transfer(self, name: str) -> None:
         self._outages.move(self.group, name)

@@ -1,52 +1,94 @@
-"""How replicas get into trouble and out again: by signals and by the admin line."""
+"""How replicas get into trouble and out again: by signals, by the admin line, by the
+network, and by their disks."""
 
 from __future__ import annotations
 
+import abc
 import json
-import random
 import signal
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias
+import sys
+from collections.abc import Callable, Mapping, Set
+from contextlib import AbstractContextManager
+from random import Random
+from typing import Any, Final, TypeAlias
+
+from typing_extensions import override
 
 from tests.system.clusters import Cluster, free_ports
 from tests.system.lines import Admin
+from tests.system.storm import detour
+from tests.system.storm.disks import Disks
+from tests.system.storm.links import CLIENTS, Links
 from tests.system.storm.outages import Outages
+from tests.system.storm.proxy import Proxy
 from tests.system.waiting import eventually
 
 Act: TypeAlias = "Callable[[str], None]"
 """Something that is done to the replica of this name."""
 
 
-class Hands(Protocol):
+SUFFERED_SECONDS_MAX: Final = 10.0
+"""So long after a damaged message its connection has ended."""
+
+
+class Hands(abc.ABC):
     """What the script can do to a cluster.
 
     :ivar faults: how to begin and how to end each, by its name.
+    :ivar losing: those after which a replica may have lost its data.
+    :ivar estranged: keeps a replica, while it is entered, apart from another group;
+        None where that cannot be done.
+    :ivar entrance: the host at which clients find the balancers.
     """
 
     faults: Mapping[str, tuple[Act, Act]]
+    losing: Set[str] = frozenset({"wipe"})
+    estranged: Callable[[str, str], AbstractContextManager[None]] | None = None
+    entrance = "127.0.0.1"
 
+    def __init__(self, cluster: Cluster, random: Random) -> None:
+        self._cluster = cluster
+        self._random = random
+        self._disks = Disks(cluster, random)
+
+    @abc.abstractmethod
     def start(self) -> None:
         """Start the cluster."""
 
+    def stop(self) -> None:
+        """Stop it, as it should be stopped."""
+        self._cluster.stop()
+
+    def report(self) -> dict[str, int]:
+        """How often things happened that were not counted when they were begun."""
+        return {}
+
+    def suffered(self) -> list[str]:
+        """What went on that should have ended."""
+        return []
+
+    @abc.abstractmethod
     def ask(self, command: str) -> dict[str, Any]:
         """Do an admin command; return its reply, ``ok`` or ``error``."""
 
 
-class OneProcess:
+class OneProcess(Hands):
     """Everything runs in one process, which is never hurt itself."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self.faults: Mapping[str, tuple[Act, Act]] = {
+    def __init__(self, cluster: Cluster, random: Random) -> None:
+        super().__init__(cluster, random)
+        self.faults = {
             "kill": (self._do("kill"), self._do("start")),
             "wipe": (self._wipe, self._do("start")),
             "pause": (self._do("pause"), self._do("resume")),
             "isolate": (self._do("isolate"), self._do("heal")),
         }
 
+    @override
     def start(self) -> None:
         self._cluster.start_all()
 
+    @override
     def ask(self, command: str) -> dict[str, Any]:
         reply: dict[str, Any] = json.loads(self._cluster.do(f"json {command}"))
         return reply
@@ -56,34 +98,65 @@ class OneProcess:
 
     def _wipe(self, name: str) -> None:
         insist(self, f"kill {name}")
-        wipe(self._cluster, name)
+        self._disks.wipe(name)
 
 
-class ProcessEach:
+class ProcessEach(Hands):
     """Each replica has a process, and each process an admin port of its own: what must
-    be typed is typed at one that is not in trouble itself."""
+    be typed is typed at one that is not in trouble itself. All they say to each other,
+    and to clients, goes through a proxy."""
 
-    def __init__(self, cluster: Cluster, outages: Outages) -> None:
-        self._cluster = cluster
+    losing = frozenset({"wipe", "damage", "old copy"})
+
+    def __init__(self, cluster: Cluster, outages: Outages, random: Random) -> None:
+        super().__init__(cluster, random)
         self._outages = outages
+        dialers = [*cluster.addresses, CLIENTS]
+        self._proxy = Proxy(dialers, cluster.addresses, random)
+        self.entrance = self._proxy.host(CLIENTS)
+        groups = {group: cluster.members(group) for group in cluster.groups}
+        links = Links(self._proxy, groups, random)
+        self.estranged = links.estranged
         ports = free_ports(len(cluster.addresses))
         self._admin_ports = dict(zip(cluster.addresses, ports, strict=True))
-        self.faults: Mapping[str, tuple[Act, Act]] = {
+        self.faults = {
             "kill": (self._kill, self._start),
-            "wipe": (self._wipe, self._start),
+            "wipe": (self._spoil(self._disks.wipe), self._start),
+            "damage": (self._spoil(self._disks.damage), self._start),
+            "old copy": (self._spoil(self._disks.swap), self._start),
+            "full": (self._disks.fill, self._start_with_room),
+            **links.faults,
             "stop": (self._signal(signal.SIGSTOP), self._signal(signal.SIGCONT)),
             "pause": (self._do("pause"), self._do("resume")),
             "isolate": (self._do("isolate"), self._do("heal")),
         }
 
+    @override
     def start(self) -> None:
+        self._proxy.start()
         for name in self._cluster.addresses:
             self._start(name)
         self._cluster.wait_until_serving()
 
+    @override
+    def stop(self) -> None:
+        try:
+            self._cluster.stop()
+        finally:
+            self._proxy.stop()
+
+    @override
+    def report(self) -> dict[str, int]:
+        return dict(self._proxy.counts)
+
+    @override
+    def suffered(self) -> list[str]:
+        return self._proxy.suffered(SUFFERED_SECONDS_MAX)
+
+    @override
     def ask(self, command: str) -> dict[str, Any]:
         names = [name for name in self._admin_ports if self._is_well(name)]
-        for name in random.sample(names, len(names)):
+        for name in self._random.sample(names, len(names)):
             try:
                 with Admin(self._admin_ports[name]) as admin:
                     said = admin.do(f"json {command}")
@@ -99,14 +172,25 @@ class ProcessEach:
 
     def _start(self, name: str) -> None:
         admin = f"tcp:{self._admin_ports[name]}:interface=127.0.0.1"
-        self._cluster.start(name, "--replica", name, "--admin", admin)
+        wrapper = [sys.executable, detour.__file__, self._proxy.host(name)]
+        self._cluster.start(name, "--replica", name, "--admin", admin, wrapper=wrapper)
 
     def _kill(self, name: str) -> None:
         self._cluster.kill(name)
 
-    def _wipe(self, name: str) -> None:
+    def _spoil(self, spoil: Act) -> Act:
+        def act(name: str) -> None:
+            self._cluster.kill(name)
+            spoil(name)
+
+        return act
+
+    def _start_with_room(self, name: str) -> None:
+        """Start one whose disk was full: it has ended, unless it had nothing to
+        write."""
         self._cluster.kill(name)
-        wipe(self._cluster, name)
+        self._disks.forget_full(name)
+        self._start(name)
 
     def _signal(self, number: signal.Signals) -> Act:
         return lambda name: self._cluster.processes[name].send_signal(number)
@@ -131,10 +215,3 @@ def insist(hands: Hands, command: str) -> None:
         eventually(done, command)
     except AssertionError as error:
         raise AssertionError(f"{error}: {replies[-1]}") from None
-
-
-def wipe(cluster: Cluster, name: str) -> None:
-    """Delete a dead replica's files; the lock beside them is nobody's data."""
-    for path in (cluster.folder / "db").glob(f"{name}.db*"):
-        if path.suffix != ".lock":
-            path.unlink()

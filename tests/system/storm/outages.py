@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -58,6 +59,7 @@ class Outages:
         self._lock = threading.Lock()
         self._began: dict[str, float] = {}
         self._troubles: dict[str, list[Window]] = {name: [] for name in self._group_of}
+        self._estranged: list[tuple[frozenset[str], Window]] = []
 
     # --- what is done -----------------------------------------------------------------
 
@@ -80,6 +82,30 @@ class Outages:
         with self._lock:
             what = f"transfer {group} {name}"
             return self._change(name, what, by=0, electing=True)
+
+    @contextmanager
+    def estranged(self, name: str, group: str) -> Iterator[None]:
+        """While it is entered one of a group's replicas may be kept from another
+        group: what needs both groups may have to wait."""
+        mine = self._group_of[name]
+        with self._lock:
+            what = f"{name} is kept from {group}"
+            self._change(name, what, by=0, electing=False)
+            window = Window(self._clock(), float("inf"))
+            self._estranged.append((frozenset({mine, group}), window))
+            at = len(self._estranged) - 1
+        yield
+        with self._lock:
+            self._estranged[at] = (
+                frozenset({mine, group}),
+                Window(window.begin, self._clock()),
+            )
+            what = f"{name} finds {group} again"
+            self._change(name, what, by=0, electing=False)
+
+    def others(self, group: str) -> list[str]:
+        """All groups but one."""
+        return [each for each in self._groups if each != group]
 
     def _change(self, name: str, what: str, *, by: int, electing: bool) -> Change:
         group = self._group_of[name]
@@ -138,6 +164,19 @@ class Outages:
                 elected = at + ELECTION_SECONDS_MAX
                 windows.append(Window(at, elected))
         return merged(windows)
+
+    def apart(
+        self, groups: Set[str], given: Callable[[float], float] = float
+    ) -> list[Window]:
+        """When two groups that a call needs could not speak, and had not got over it;
+        balancers speak with every group."""
+        needed = groups | {"lb"}
+        with self._lock:
+            return [
+                Window(given(window.begin), given(window.end) + ELECTION_SECONDS_MAX)
+                for both, window in self._estranged
+                if both <= needed
+            ]
 
     def last_changes(self, groups: Iterable[str], before: float) -> list[Change]:
         """The last thing that was done to each group before an instant."""

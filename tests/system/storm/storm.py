@@ -55,8 +55,11 @@ class Storm:
         self._record = Record()
         self._outages = Outages({g: cluster.members(g) for g in cluster.groups})
         self._yardstick = Yardstick(cluster.folder / "yardstick")
+        random = Random(f"{options.seed} hands")
         self._hands: Hands = (
-            ProcessEach(cluster, self._outages) if options.each else OneProcess(cluster)
+            ProcessEach(cluster, self._outages, random)
+            if options.each
+            else OneProcess(cluster, random)
         )
         self._troubles = [
             Trouble(
@@ -77,7 +80,12 @@ class Storm:
         if self._findings.broken:
             return
         began = time.monotonic()
-        market = Market(self._cluster, self._record, Random(self._options.seed))
+        market = Market(
+            self._cluster,
+            self._hands.entrance,
+            self._record,
+            Random(self._options.seed),
+        )
         with self._yardstick:
             self._shop(market)
         given = self._yardstick.given()
@@ -89,8 +97,11 @@ class Storm:
         passed = time.monotonic() - began
         had = given(time.monotonic()) - given(began)
         yield f"the machine gave {had:.0f} s of {passed:.0f}"
+        with holding("a damaged message ends its connection"):
+            suffered = self._hands.suffered()
+            assert not suffered, "\n".join(["", *suffered])
         with holding("every process stops cleanly"):
-            self._cluster.stop()
+            self._hands.stop()
         with holding("cartnet check: all digests are equal, and all else is sound"):
             checked = self._cluster.tool("check")
             assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -134,6 +145,9 @@ class Storm:
     def _tables(self, market: Market, verdict: Verdict, began: float) -> Iterator[str]:
         counts = {trouble.group: trouble.counts for trouble in self._troubles}
         yield from faults_table(counts, self._outages, began)
+        yield ""
+        for what, times in sorted(self._hands.report().items()):
+            yield f"{times} {what}"
         yield ""
         yield from calls_table(self._record)
         yield ""

@@ -93,8 +93,14 @@ class Verdict:
         return self._outages.was_in_trouble(attempt.balancer, since, attempt.ended)
 
     def _merged(self, groups: frozenset[str]) -> list[Window]:
+        apart = self._outages.apart(groups, self._given)
         return merged(
-            window
-            for group in groups
-            for window in self._outages.unavailable(group, self._given)
+            [
+                *apart,
+                *(
+                    window
+                    for group in groups
+                    for window in self._outages.unavailable(group, self._given)
+                ),
+            ]
         )
