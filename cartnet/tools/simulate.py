@@ -93,9 +93,6 @@ def _many(seeds: Sequence[int], minutes: float, jobs: int) -> int:
 def _outcomes(seeds: Sequence[int], minutes: float, jobs: int) -> Iterator[Outcome]:
     """The outcomes as they come."""
     work = partial(simulate, minutes=minutes)
-    if jobs == 1:
-        yield from map(work, seeds)
-        return
     with ProcessPoolExecutor(
         jobs, get_context("spawn"), max_tasks_per_child=SEEDS_PER_PROCESS
     ) as pool:
