@@ -335,6 +335,17 @@ IMPORT_ERRORS_SHOWN_MAX: Final = 20
 CHECK_FINDINGS_SHOWN_MAX: Final = 20
 """Findings about one guarantee that a check names; of more it gives the number."""
 
+LIVE_SECONDS_MAX: Final = 3_600
+LIVE_USERS_MAX: Final = 10
+"""Of a live check: its accounts stay, and its whole history is searched."""
+
+LIVE_VIOLATIONS_MAX: Final = 1_000
+"""Broken checks that a live check keeps; further ones are only counted."""
+
+LIVE_BARS_MAX: Final = 6_000
+"""Operations drawn in a live check's timeline; of more, the quick and good ones are
+left out first."""
+
 # --- HTTP ----------------------------------------------------------------------------
 
 HTTP_REQUESTS_MAX: Final = 4_096

@@ -5,6 +5,7 @@ Read in this order::
     main.py       the command line
     ctl.py        one admin command, over the admin port
     remote.py         the same, over a console's HTTP API
+    reacting.py       a reactor that runs no longer than a tool
     web.py            one operator's session at a console
     databases.py  what every replica's file holds
     check.py      the guarantees, held against the files of a stopped cluster
@@ -13,6 +14,7 @@ Read in this order::
     check_states.py   S4
     check_shop.py     S6 to S9
     check_report.py   a line a guarantee
+    live/         check --live: customers of a running cluster
     check_help.py     what --help says, apart because the check loads slowly
     simulate.py   whole clusters in simulated worlds
     simulate_help.py  what --help says of that

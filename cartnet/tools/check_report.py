@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -56,12 +56,19 @@ class Chapter:
 
 @dataclass
 class Report:
-    """All guarantees, in order."""
+    """All guarantees, in order.
+
+    :ivar titles: theirs, by their numbers.
+    :ivar unseen: what is said of one that nothing was looked at for.
+    """
 
     heading: str = ""
-    chapters: dict[str, Chapter] = field(
-        default_factory=lambda: {name: Chapter() for name in TITLES}
-    )
+    titles: Mapping[str, str] = field(default_factory=lambda: TITLES)
+    unseen: str = "nothing that these files could show"
+    chapters: dict[str, Chapter] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chapters = {name: Chapter() for name in self.titles}
 
     def __getitem__(self, name: str) -> Chapter:
         return self.chapters[name]
@@ -73,8 +80,8 @@ class Report:
     def lines(self) -> Iterator[str]:
         yield self.heading
         for name, chapter in self.chapters.items():
-            looked_at = chapter.looked_at or "nothing that these files could show"
-            yield f"{name:<6}{TITLES[name]:<20}{chapter.verdict:<10}{looked_at}"
+            looked_at = chapter.looked_at or self.unseen
+            yield f"{name:<6}{self.titles[name]:<20}{chapter.verdict:<10}{looked_at}"
             yield from _shown(chapter.wrong, "wrong: ")
             yield from _shown(chapter.notes, "note: ")
         broken = [name for name, chapter in self.chapters.items() if chapter.wrong]

@@ -13,7 +13,6 @@ from OpenSSL import SSL
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.error import ConnectError, ConnectionClosed
-from twisted.internet.task import react
 from twisted.internet.threads import blockingCallFromThread
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
 from twisted.web.client import RequestTransmissionFailed as TransmissionFailed
@@ -28,26 +27,6 @@ API: Final = "/api/v1"
 CONNECT_SECONDS_MAX: Final = 3.0
 
 _LOST: Final = (ConnectError, ConnectionClosed, ResponseFailed, TransmissionFailed)
-
-
-def run(tool: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
-    """Run ``tool(reactor)`` to its end, in a reactor that runs no longer than that."""
-    outcome: list[T] = []
-    failure: list[Exception] = []
-
-    async def main(reactor: Any) -> None:
-        try:
-            outcome.append(await tool(reactor))
-        except Exception as error:
-            failure.append(error)
-
-    with suppress(SystemExit):  # Its way to end.
-        react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
-    if failure:
-        raise failure[0]
-    if not outcome:
-        raise KeyboardInterrupt
-    return outcome[0]
 
 
 class Web:

@@ -90,6 +90,7 @@ class Caller:
     ) -> None:
         """Send an operation until its outcome is known, or patience is over."""
         session = None if anonymous else self.session
+        operation.direct = client is not None
         may_be_done = operation.refused is not None and operation.ending == "unknown"
         for _ in range(SENDINGS_MAX):
             operation.sendings += 1
@@ -127,6 +128,14 @@ class Caller:
             resend=True,
         )
         Deferred.fromCoroutine(sending).addErrback(lambda f: f.trap(Refused))
+
+    async def log_out(self) -> None:
+        """End the session, where the shop can be asked to.
+
+        :raises Refused: it could not.
+        """
+        await self._client.call("logout", session=self.session, resend=True)
+        self.session = None
 
     async def find_out(self) -> None:
         """Find out what has become of what this caller has given up."""

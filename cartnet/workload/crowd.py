@@ -63,17 +63,26 @@ class Crowd:
 
     :ivar hosts: their names.
     :ivar share: what of the shop they use.
+    :ivar busy: how many have not ended yet.
+    :ivar failures: what went wrong with those that have.
     """
 
-    def __init__(self, hosts: Hosts, demand: Demand, tally: Tally) -> None:
+    def __init__(
+        self,
+        hosts: Hosts,
+        demand: Demand,
+        tally: Tally,
+        history: History | None = None,
+    ) -> None:
+        """:param history: where operations are noted; a new one by default."""
         self.share = share = demand.share
-        self.history = History(clock=hosts.seams("operator").clock.seconds)
+        self.history = History() if history is None else history
         self.hosts: list[str] = []
         self.devices: list[Device] = []
         self.watchers: list[Watcher] = []
         self._place = hosts
-        self._busy = 0
-        self._failures: list[Failure] = []
+        self.busy = 0
+        self.failures: list[Failure] = []
         random = hosts.random("customers")
         for number in range(demand.users):
             user = f"{share.prefix}user{number}"
@@ -156,7 +165,7 @@ class Crowd:
 
     def check(self) -> None:
         """:raises Exception: what went wrong with one of them."""
-        for failure in self._failures:
+        for failure in self.failures:
             failure.raiseException()
 
     def at_work(self) -> str | None:
@@ -165,13 +174,13 @@ class Crowd:
         :raises Exception: what went wrong with one of them.
         """
         self.check()
-        return f"{self._busy} are at work" if self._busy else None
+        return f"{self.busy} are at work" if self.busy else None
 
     def _follow(self, work: Awaitable[None]) -> None:
         def ended(result: Any) -> None:
-            self._busy -= 1
+            self.busy -= 1
             if isinstance(result, Failure):
-                self._failures.append(result)
+                self.failures.append(result)
 
-        self._busy += 1
+        self.busy += 1
         Deferred.fromCoroutine(work).addBoth(ended)  # type: ignore[arg-type] # a coroutine

@@ -30,6 +30,7 @@ class Operation:
     :ivar called: when, in seconds; nothing is judged by it.
     :ivar ended: when it was known how it ended, or given up.
     :ivar sendings: how often it was sent.
+    :ivar direct: to the group itself, past the balancers.
     """
 
     user: str
@@ -46,6 +47,7 @@ class Operation:
     called: float = 0.0
     ended: float | None = None
     sendings: int = 0
+    direct: bool = False
 
     def __str__(self) -> str:
         came = self.answer if self.ending == "ok" else self.refused

@@ -81,15 +81,17 @@ class Operator(Caller):
             case _:
                 await self.do("", "get_inventory", anonymous=True)
 
-    async def put(self, item: str, stock: int) -> Operation:
+    async def put(self, item: str, stock: int, *, insist: bool = False) -> Operation:
         """Have an item be in stock, at one price or another."""
         price = self.random.choice(PRICES)
         args = {"item": item, "name": item, "price": price, "stock": stock}
-        return await self._change("put_item", args)
+        return await self._change("put_item", args, insist=insist)
 
-    async def change_stock(self, item: str, change: int) -> Operation:
+    async def change_stock(
+        self, item: str, change: int, *, insist: bool = False
+    ) -> Operation:
         args = {"item": item, "quantity_change": change}
-        return await self._change("update_inventory", args)
+        return await self._change("update_inventory", args, insist=insist)
 
     async def remove(self, item: str, *, insist: bool = False) -> Operation:
         return await self._change("remove_item", {"item": item}, insist=insist)

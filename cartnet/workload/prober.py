@@ -16,12 +16,18 @@ class Prober(Caller):
     """Makes accounts, each on a shard that chance chooses, until all were chosen.
 
     :ivar unproven: the groups that have not taken a write yet.
+    :ivar done: it asks no more.
     """
 
     unproven: tuple[str, ...] = ()
+    done = False
 
     async def probe(self, shards: Iterable[str], operator: Operator) -> None:
         self.unproven = ("lb", *shards, "it")
+        await self._prove(operator)
+        self.done = True
+
+    async def _prove(self, operator: Operator) -> None:
         number = 0
         while len(self.unproven) > 1 and number < self.share.probes:
             number += 1
@@ -39,8 +45,9 @@ class Prober(Caller):
                 return
             self._proven("lb", made.answer["shard"])
         if operator.session is not None:
-            changed = await operator.change_stock(self.share.items[0], 1)
-            if changed.ending == "unknown":
+            item = self.share.items[0]
+            changed = await operator.change_stock(item, 1, insist=True)
+            if changed.ending not in ("ok", "refused"):
                 return
         self._proven("it")
 

@@ -1,0 +1,23 @@
+"""``cartnet check --live``: customers of a running cluster, and a verdict on it.
+
+The customers are :mod:`cartnet.workload`'s, who shop in a corner of their own: with
+accounts, and with items that are removed in the end.
+
+Read in this order::
+
+    live_help.py     what --help says of it
+    command.py       from the command line to the exit status
+    seen.py          all that a run has seen
+    findings.py      every broken check is kept
+    run.py           one run, from the first login to the last look
+    place.py         where customers are
+    observer.py      who leads, as every replica says itself
+    chaos.py         faults through the admin line
+    ending.py        what must come to pass in the end, and cleaning up
+    judge.py         the verdict: a line a guarantee
+    ledger.py        what the last look must show
+    figures.py       counts, latencies and gaps
+    history_file.py  the recorded history
+    page.py          the report for a browser
+    timeline.py      its picture: who did what, when
+"""

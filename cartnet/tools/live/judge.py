@@ -1,0 +1,156 @@
+"""The verdict on a run: a line a guarantee, as ``cartnet check`` has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cartnet.tools.check_report import Report, count
+from cartnet.tools.live import ledger
+from cartnet.tools.live.ending import (
+    ANSWERED,
+    CAUGHT_UP,
+    ENDING_SECONDS_MAX,
+    FOUND_OUT,
+    PLACED,
+    SERVING,
+)
+from cartnet.tools.live.figures import longest_gaps
+from cartnet.workload import models
+
+if TYPE_CHECKING:
+    from cartnet.tools.live.seen import Seen
+
+TITLES: Final = {
+    "S1": "durable",
+    "S2": "one leader a term",
+    "S4": "same state",
+    "S5": "linearizable",
+    "S6": "once",
+    "S7": "stock is conserved",
+    "S8": "checkout is whole",
+    "S9": "one home",
+    "S10": "honest",
+    "L1": "serves",
+    "feeds": "whole, in order",
+}
+
+CHAPTERS: Final = {"K2": "S5", "K4": "S5", "O1": "S8", "F1": "feeds", "F3": "feeds"}
+"""Where checks are told whose names begin otherwise."""
+
+_ENTANGLED: Final = "histories too entangled to order"
+
+
+def judge(seen: Seen) -> Report:
+    """Hold all that was seen against the guarantees."""
+    report = Report(titles=TITLES, unseen="nothing that this run could show")
+    # The last looks first: what the searches need to know comes out of them.
+    unheard = ledger.check_orders(seen)
+    ledger.check_stock(seen)
+    ledger.check_homes(seen)
+    ledger.check_sessions(seen)
+    ledger.check_terms(seen)
+    ledger.check_feeds(seen)
+    ledger.check_revisions(seen)
+    models.check(seen.history, seen.findings, unheard, seen.share.initial)
+    for violation in seen.findings.violations:
+        guarantee = violation.check.split()[0]
+        report[CHAPTERS.get(guarantee, guarantee)].wrong.append(str(violation))
+    _look(seen, report)
+    _liveness(seen, report)
+    report.heading = _heading(seen)
+    return report
+
+
+def _heading(seen: Seen) -> str:
+    options, operations = seen.options, seen.operations
+    endings = [
+        f"{sum(each.ending == ending for each in operations)} {said}"
+        for ending, said in (
+            ("ok", "ok"),
+            ("refused", "refused"),
+            ("nothing", "not done"),
+            ("unknown", "unknown"),
+        )
+    ]
+    name = seen.share.prefix.rstrip("-")
+    struck = ", ".join(f"{kind} {n}" for kind, n in seen.findings.faults.items())
+    return (
+        f"{name} at {seen.cluster}: {seen.stopped - seen.began:.0f} s"
+        f"{', interrupted' if seen.interrupted else ''},"
+        f" {count(options.users, 'user')}, seed {options.seed},"
+        f" {count(len(operations), 'operation')}: {', '.join(endings)}"
+        + (f"; faults: {struck or 'none'}" if options.chaos else "")
+    )
+
+
+def _look(seen: Seen, report: Report) -> None:
+    """Say what was looked at."""
+    made, share = seen.findings.made, seen.share
+    users = {each.user for each in seen.operations if each.user not in ("", "operator")}
+    placed = sum(len(orders) for orders in seen.orders.values())
+    if sessions := made("S1 a session"):
+        report["S1"].looked_at = (
+            f"{count(sessions, 'answer')} to known sessions,"
+            f" {count(made('S1 an acknowledged order'), 'order')} found again"
+        )
+    if seen.leaders:
+        report["S2"].looked_at = (
+            f"{count(seen.heartbeats, 'heartbeat')},"
+            f" {count(len(seen.leaders), 'term')} with a leader"
+        )
+    if compared := made("S4"):
+        report[
+            "S4"
+        ].looked_at = f"digests at {count(compared, 'common index', 'common indexes')}"
+    if carts := made("S5 K1"):
+        report["S5"].looked_at = (
+            f"{count(carts, 'cart')}, {count(made('S5 D1'), 'username')}, the"
+            f" inventory's {len(share.items)} items of this run"
+        )
+    keyed = [e for e in seen.operations if e.key is not None and e.sendings > 1]
+    report[
+        "S6"
+    ].looked_at = (
+        f"{count(len(keyed), 'key')} sent again, {count(made('S6'), 'repeated order')}"
+    )
+    if made("S7"):
+        report["S7"].looked_at = ledger.stock_told(seen)
+    if seen.orders:
+        report["S8"].looked_at = f"{count(placed, 'order')} of {len(seen.orders)} users"
+    if users:
+        report["S9"].looked_at = count(made("S9"), "username")
+    refused = [e for e in seen.operations if e.ending in ("refused", "nothing")]
+    report["S10"].looked_at = f"{count(len(refused), 'refusal')}, none of them done"
+    events = sum(watcher.events for watcher in seen.watchers)
+    if events:
+        report["feeds"].looked_at = (
+            f"{count(events, 'event')} to {count(len(seen.watchers), 'watcher')},"
+            f" {count(made('F3'), 'table')} compared"
+        )
+    entangled = seen.findings.reached[_ENTANGLED]
+    if entangled:
+        report["S5"].notes.append(
+            f"{count(entangled, 'history', 'histories')} too"
+            " entangled to be ordered: neither right nor wrong"
+        )
+
+
+def _liveness(seen: Seen, report: Report) -> None:
+    chapter = report["L1"]
+    gaps = longest_gaps(seen)
+    chapter.looked_at = "longest without an answer: " + ", ".join(
+        f"{group} {seconds:.1f} s" for group, (seconds, _) in gaps.items()
+    )
+    for what in (SERVING, ANSWERED, FOUND_OUT, PLACED, CAUGHT_UP):
+        if seen.awaited.get(what, 0.0) is not None:
+            continue
+        told = f"{what}: not within {ENDING_SECONDS_MAX:g} s: {seen.missing[what]}"
+        where = {PLACED: "S8", CAUGHT_UP: "feeds"}.get(what, "L1")
+        wrong = report[where].notes if seen.interrupted else report[where].wrong
+        wrong.append(told)
+    for failure in seen.failures:
+        lines = failure.strip().splitlines()
+        chapter.wrong.append(f"a customer could not go on: {lines[-1]}")
+    if seen.unused:
+        chapter.notes.append(f"nobody's account lives on {', '.join(seen.unused)}")
+    chapter.notes.extend(seen.left)

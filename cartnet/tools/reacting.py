@@ -1,0 +1,35 @@
+"""A reactor that runs no longer than a tool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+T = TypeVar("T")
+
+
+def run(tool: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+    """Run ``tool(reactor)`` to its end, in a reactor that runs no longer than that.
+
+    :raises KeyboardInterrupt: it was ended by a signal before.
+    """
+    outcome: list[T] = []
+    failure: list[Exception] = []
+
+    async def main(reactor: Any) -> None:
+        try:
+            outcome.append(await tool(reactor))
+        except Exception as error:
+            failure.append(error)
+
+    with suppress(SystemExit):  # Its way to end.
+        react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
+    if failure:
+        raise failure[0]
+    if not outcome:
+        raise KeyboardInterrupt
+    return outcome[0]
