@@ -54,6 +54,8 @@ FAULTS: Final = (
     "cut line",
     "long line",
     "clock strobe",
+    "sync error",
+    "torn write",
 )
 """Every kind of fault; a run has about half of them."""
 

@@ -119,6 +119,41 @@ class DiskTests(SynchronousTestCase):
 
         self.assertEqual(found, {(1, 2, 3), (1, 2, 3, 4)})
 
+    def test_torn_write(self) -> None:
+        """A power cut may take the end alone of what was not synced, in its order."""
+        found = set()
+        for seed in range(20):
+            self.world = World(seed)
+            self.host = self.world.host("a")
+            worker = self.open()
+            worker.run(inserting(1))
+            self.run_all()
+            self.host.disk.tearing = True
+            for number in (2, 3, 4):
+                worker.run(inserting(number, sync=False))
+            self.run_all()
+            self.host.crash(power_lost=True)
+            found.add(tuple(self.stored()))
+
+        self.assertEqual(found, {(1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)})
+
+    def test_power_cut_in_a_sync(self) -> None:
+        """What a sync was to make safe is lost with it; others have read it before."""
+        self.worker.run(inserting(1))
+        self.run_all()
+        self.host.disk.tearing = True
+        self.host.disk.stall(10)
+        job = self.worker.run(inserting(2))
+        self.world.clock.run_for(1)
+        reading = self.open(read_only=True).run(numbers)
+        self.world.clock.run_for(1)
+
+        self.host.crash(power_lost=True)
+
+        self.assertNoResult(job)
+        self.assertEqual(self.successResultOf(reading), [1, 2])
+        self.assertEqual(self.stored(), [1])
+
     def test_process_crash_spares_unsynced(self) -> None:
         """The operating system keeps what a killed process had written."""
         self.worker.run(inserting(1, sync=False))

@@ -6,9 +6,11 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from cartnet.simulator.disk import Speed
+from cartnet.storage.snapshot import OWN_TABLES
 
 if TYPE_CHECKING:
     from cartnet.simulator.faults.victims import Victims
+    from cartnet.workload.findings import Tally
 
 WRITES: Final = ("INSERT", "UPDATE", "DELETE", "COMMIT")
 
@@ -16,8 +18,9 @@ WRITES: Final = ("INSERT", "UPDATE", "DELETE", "COMMIT")
 class Disks:
     """Each says whether it could strike."""
 
-    def __init__(self, victims: Victims, usual: Speed) -> None:
+    def __init__(self, victims: Victims, usual: Speed, tally: Tally) -> None:
         self._victims = victims
+        self._tally = tally
         self._cluster = victims.cluster
         self._random = victims.random
         self._usual = usual
@@ -59,6 +62,47 @@ class Disks:
         disk.before = before
         return True
 
+    def sync_error(self) -> bool:
+        """A sync fails: what it was to make safe may be there after a crash, or not."""
+        disk = self._cluster.world.hosts[self._victims.any()].disk
+
+        def after(sql: str) -> None:
+            if sql != "COMMIT":
+                return
+            disk.after, process = None, disk.process
+            self._tally.reached["a sync failed"] += 1
+
+            def before(sql: str) -> None:
+                self._tally.require(
+                    "S1 after a sync that failed nothing more is written",
+                    sql != "COMMIT" or disk.process is not process,
+                )
+
+            disk.before = before
+            raise sqlite3.OperationalError("disk I/O error")
+
+        disk.after = after
+        return True
+
+    def tear(self) -> bool:
+        """A power cut takes what is not synced, or only the end of that; at times it
+        comes in a sync that takes long, with all that it was to make safe."""
+        name = self._victims.running()
+        if name is None:
+            return False
+        host = self._cluster.world.hosts[name]
+        process, seconds = host.process, self._random.uniform(0.02, 0.7)
+        host.disk.tearing = True
+        if self._random.random() < 0.5:
+            host.disk.stall(seconds)
+
+        def cut() -> None:
+            if host.process is process and host.disk.tearing:
+                self._cluster.kill(name, power_lost=True)
+
+        self._cluster.world.clock.callLater(seconds, cut)
+        return True
+
     def wipe(self) -> bool:
         name = self._victims.spare()
         if name is None:
@@ -85,7 +129,7 @@ class Disks:
         return True
 
     def flip(self) -> bool:
-        """Change one byte of a log entry or of a state table, behind SQLite's back."""
+        """Change one bit, wherever it is, behind SQLite's back."""
         name = self._victims.spare()
         if name is None:
             return False
@@ -94,7 +138,11 @@ class Disks:
         (image,) = disk.copy().values()
         if not image:
             return False
-        place = self._random.randrange(len(image))
+        # Storage's own rows are few, and small: by chance alone they would be spared.
+        own, places = _own_rows(image), range(len(image))
+        if own and self._random.random() < 0.5:
+            places = self._random.choice(own)
+        place = self._random.choice(places)
         flipped = bytes([image[place] ^ (1 << self._random.randrange(8))])
         (path,) = disk.files
         disk.restore({path: image[:place] + flipped + image[place + 1 :]})
@@ -104,5 +152,27 @@ class Disks:
         for name in self._cluster.topology.names:
             disk = self._cluster.world.hosts[name].disk
             disk.speed = self._usual
-            disk.before = None
+            disk.before = disk.after = None
             disk.stall(0)
+            disk.tearing = False
+
+
+def _own_rows(image: bytes) -> list[range]:
+    """Where a database has rows of storage's own tables, each table's apart."""
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.deserialize(image)
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        tables = connection.execute("SELECT name, rootpage FROM sqlite_master")
+        pages = [page for name, page in tables if name in OWN_TABLES]
+    except sqlite3.Error:
+        return []  # It is damaged already.
+    finally:
+        connection.close()
+    places = []
+    for page in pages:
+        start, end = (page - 1) * size, page * size
+        # A page's cells lie at its end, from the offset at its sixth byte on.
+        cells = int.from_bytes(image[start + 5 : start + 7])
+        places.append(range(start + cells, end))
+    return [each for each in places if each]

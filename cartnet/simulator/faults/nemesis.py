@@ -45,7 +45,7 @@ class Nemesis:
         self._random = cluster.world.random("faults")
         victims = self._victims = Victims(cluster, self._random, options.target)
         processes = self._processes = Processes(victims, tally)
-        links, disks = Links(victims, customers), Disks(victims, options.disk)
+        links, disks = Links(victims, customers), Disks(victims, options.disk, tally)
         self._disks = disks
         frames = self._frames = Frames(victims, tally)
         clocks = self._clocks = Clocks(victims)
@@ -76,6 +76,8 @@ class Nemesis:
             "stalled disk": disks.stall,
             "full disk": disks.full,
             "write error": disks.write_error,
+            "sync error": disks.sync_error,
+            "torn write": disks.tear,
             "wiped disk": disks.wipe,
             "old copy": disks.old_copy,
             "flipped byte": disks.flip,
