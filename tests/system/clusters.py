@@ -45,6 +45,10 @@ TROUBLE = re.compile(
 """What no log may contain, whatever a client or a crash does."""
 
 
+LAST_LINES = 5
+"""Of each log, where a process has ended by itself."""
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, ascending, below those the kernel hands out."""
     found: list[int] = []
@@ -243,10 +247,23 @@ class Cluster:
 
     def logs(self) -> str:
         """Everything that was logged and printed."""
+        return "\n".join(path.read_text(errors="replace") for path in self._logs())
+
+    def _logs(self) -> list[Path]:
         files = sorted((self.folder / "logs").glob("*"))
         files += sorted(self.folder.glob("*.out"))
         files += sorted(self.folder.glob("*.err"))
-        return "\n".join(path.read_text(errors="replace") for path in files)
+        return files
+
+    def check_running(self) -> None:
+        """Fail, with the ends of all logs, where a process has ended by itself."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                said = [f"{name} has ended with {process.returncode}"]
+                for path in self._logs():
+                    lines = path.read_text(errors="replace").splitlines()
+                    said += [f"{path.name}: {line}" for line in lines[-LAST_LINES:]]
+                raise AssertionError("\n".join(said))
 
     def heartbeat(self, replica: str) -> dict[str, Any] | None:
         """What a replica says of itself; None where it says nothing."""
@@ -274,6 +291,7 @@ class Cluster:
 
     def wait_for_leader(self, group: str, *, other_than: str = "") -> str:
         def found() -> str | None:
+            self.check_running()
             leader = self.leader(group)
             return None if leader == other_than else leader
 

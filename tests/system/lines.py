@@ -121,13 +121,15 @@ class Admin:
     """A connection to the admin port, as ``nc`` makes it.
 
     :ivar greeting: what it said first.
+
+    :param seconds: how long each reply is waited for.
     """
 
     PROMPT = b"> "
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, seconds: float = ANSWER_SECONDS_MAX) -> None:
         address = ("127.0.0.1", port)
-        self._socket = socket.create_connection(address, ANSWER_SECONDS_MAX)
+        self._socket = socket.create_connection(address, seconds)
         self.greeting = self._until_prompt()
 
     def __enter__(self) -> Admin:

@@ -50,6 +50,20 @@ class BadStartTests(SynchronousTestCase):
             self.assertEqual(cluster.do("leader s1"), "s1r0\n")
             cluster.stop()
 
+    def test_not_waited_for(self) -> None:
+        """A process that has ended is not waited for: what it said is told at once."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir(parents=True)
+        cluster = Cluster(folder, ONE_EACH)
+        self.addCleanup(cluster.end)
+
+        with self.assertRaises(AssertionError) as caught:
+            cluster.start_all("--replica", "s9r9")
+
+        told = str(caught.exception)
+        self.assertIn("all has ended with 1\n", told)
+        self.assertIn("all.err: cartnet: ", told)
+
     def test_taken_ports(self) -> None:
         """A port that a stranger has is named: a replica's, and the admin port, which
         one replica's process does without only where its own cluster has it."""

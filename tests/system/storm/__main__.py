@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--shoppers", type=int, default=6)
+    parser.add_argument("--shards", type=int, default=2)
     parser.add_argument("--each", action="store_true", help="a process a replica")
     options = Options(**vars(parser.parse_args()))
     where = "a process a replica" if options.each else "all in one process"

@@ -34,6 +34,7 @@ class Trouble(threading.Thread):
     that data are lost for good: a disk is spoilt only while all others are well.
 
     :ivar counts: what was done how often.
+    :ivar healed_at: when the last trouble was over, as far as that can be done.
     :ivar failure: what ended it before its time.
     """
 
@@ -49,6 +50,7 @@ class Trouble(threading.Thread):
         self.group = group
         self.counts: Counter[str] = Counter()
         self.failure: BaseException | None = None
+        self.healed_at = time.monotonic()
         self.enough = threading.Event()
         self._members = members
         self._hands = hands
@@ -105,6 +107,7 @@ class Trouble(threading.Thread):
             _, end = self._hands.faults[fault]
             time.sleep(self._random.uniform(0, TROUBLE_SECONDS_MAX))
             end(name)
+            self.healed_at = time.monotonic()
             self._wait_until_votes(name)
             self._outages.end(name)
 
@@ -116,6 +119,7 @@ class Trouble(threading.Thread):
         self.counts["estrange"] += 1
         with self._outages.estranged(name, other), estranged(name, other):
             self.enough.wait(self._random.uniform(0, ESTRANGED_SECONDS_MAX))
+        self.healed_at = time.monotonic()
 
     def _transfer(self, name: str) -> None:
         self._outages.move(self.group, name)

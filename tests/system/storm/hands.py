@@ -23,6 +23,9 @@ from tests.system.storm.outages import Outages
 from tests.system.storm.proxy import Proxy
 from tests.system.waiting import eventually
 
+ADMIN_SECONDS_MAX: Final = 10.0
+"""A process without an admin answer for longer is taken for one that hangs."""
+
 Act: TypeAlias = "Callable[[str], None]"
 """Something that is done to the replica of this name."""
 
@@ -58,6 +61,9 @@ class Hands(abc.ABC):
     def stop(self) -> None:
         """Stop it, as it should be stopped."""
         self._cluster.stop()
+
+    def clear(self) -> None:  # noqa: B027 # not all hands have something to do
+        """End what troubles have left that could not be ended one by one."""
 
     def report(self) -> dict[str, int]:
         """How often things happened that were not counted when they were begun."""
@@ -146,6 +152,10 @@ class ProcessEach(Hands):
             self._proxy.stop()
 
     @override
+    def clear(self) -> None:
+        self._proxy.clear()
+
+    @override
     def report(self) -> dict[str, int]:
         return dict(self._proxy.counts)
 
@@ -155,10 +165,11 @@ class ProcessEach(Hands):
 
     @override
     def ask(self, command: str) -> dict[str, Any]:
-        names = [name for name in self._admin_ports if self._is_well(name)]
-        for name in self._random.sample(names, len(names)):
+        names = self._random.sample(list(self._admin_ports), len(self._admin_ports))
+        # Where nobody is well, some process may answer all the same.
+        for name in sorted(names, key=self._outages.in_trouble):
             try:
-                with Admin(self._admin_ports[name]) as admin:
+                with Admin(self._admin_ports[name], ADMIN_SECONDS_MAX) as admin:
                     said = admin.do(f"json {command}")
             except OSError:
                 continue
@@ -166,9 +177,6 @@ class ProcessEach(Hands):
                 reply: dict[str, Any] = json.loads(said)
                 return reply
         return {"error": {"code": "unavailable", "message": "no process answers"}}
-
-    def _is_well(self, name: str) -> bool:
-        return not self._outages.in_trouble(name)
 
     def _start(self, name: str) -> None:
         admin = f"tcp:{self._admin_ports[name]}:interface=127.0.0.1"

@@ -123,6 +123,16 @@ class Proxy:
 
         self._do(end())
 
+    def clear(self) -> None:
+        """End all faults there are."""
+
+        async def clear() -> None:
+            self._faults.clear()
+            for pipe in list(self._pipes):
+                pipe.pump()
+
+        self._do(clear())
+
     def weather(self, direction: Direction) -> Sequence[Weather]:
         """The faults that a direction has."""
         return self._faults[direction]

@@ -25,6 +25,11 @@ from tests.system.storm.report import (
 from tests.system.storm.verdict import Verdict
 from tests.system.storm.yardstick import Yardstick
 
+REPLICAS = 3
+
+HEALING_SECONDS_MAX = 30.0
+"""So long after the last trouble all replicas are equal again."""
+
 EXTRA = "chaos = yes\n[timing]\nlog_kept = 300\n"
 """A short log, so that snapshots are needed."""
 
@@ -34,12 +39,19 @@ class Options:
     """What a storm is to be like.
 
     :ivar each: whether each replica has a process of its own.
+    :ivar shards: how many there are, of three replicas like the other groups.
     """
 
     seconds: float
     seed: int
     shoppers: int
     each: bool
+    shards: int
+
+    @property
+    def groups(self) -> dict[str, int]:
+        shards = [f"s{n}" for n in range(1, self.shards + 1)]
+        return dict.fromkeys(["lb", *shards, "it"], REPLICAS)
 
 
 class Storm:
@@ -87,8 +99,12 @@ class Storm:
             Random(self._options.seed),
         )
         with self._yardstick:
-            self._shop(market)
+            equal_at = self._shop(market)
         given = self._yardstick.given()
+        healed_at = max(trouble.healed_at for trouble in self._troubles)
+        with holding(f"all replicas are equal in {HEALING_SECONDS_MAX:g} s"):
+            seconds = given(equal_at) - given(healed_at)
+            assert seconds <= HEALING_SECONDS_MAX, f"that took {seconds:.1f} s"
         verdict = Verdict(self._outages, given)
         with holding(AVAILABILITY):
             found = list(availability(verdict, self._record, self._outages))
@@ -106,19 +122,24 @@ class Storm:
             checked = self._cluster.tool("check")
             assert checked.returncode == 0, checked.stdout + checked.stderr
 
-    def _shop(self, market: Market) -> None:
-        """What clients live through: the storm, the time after it, and the account."""
+    def _shop(self, market: Market) -> float:
+        """What clients live through: the storm, the time after it, and the account.
+
+        Return when all replicas had caught up.
+        """
         holding = self._findings.holding
         with self._people(market):
             with holding("every group gets well after every trouble"):
                 self._blow()
             with holding("everybody gets on afterwards"):
                 market.shop_on()
-        with holding("every acknowledged write is there once, no order is pending"):
-            market.verify()
         with holding("all replicas catch up"):
             for trouble in self._troubles:
                 trouble.wait_until_whole()
+        equal_at = time.monotonic()
+        with holding("every acknowledged write is there once, no order is pending"):
+            market.verify()
+        return equal_at
 
     @contextmanager
     def _people(self, market: Market) -> Iterator[None]:
@@ -138,6 +159,7 @@ class Storm:
             trouble.enough.set()
         for trouble in self._troubles:
             trouble.join()
+        self._hands.clear()
         for trouble in self._troubles:
             if trouble.failure is not None:
                 raise trouble.failure
@@ -167,7 +189,7 @@ def blow(folder: Path, options: Options) -> tuple[list[str], Findings]:
     lines: list[str] = []
     with (
         findings.holding("logs and files hold no traceback and no secret"),
-        running(folder, extra=EXTRA) as cluster,
+        running(folder, options.groups, extra=EXTRA) as cluster,
     ):
         lines += Storm(cluster, options, findings).run()
     return [*lines, "", *findings.lines()], findings
