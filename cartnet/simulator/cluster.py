@@ -101,6 +101,7 @@ class SimulatedCluster:
     """Every replica of a configuration.
 
     :ivar replicas: those that run, by name.
+    :ivar started: told of each replica before it starts.
     :ivar stepped: told, after each step of a replica, whose it was.
     """
 
@@ -115,6 +116,7 @@ class SimulatedCluster:
         self.topology = self.configuration.topology
         self.logs = SimulatedLogs(self.world)
         self.replicas: dict[str, Replica] = {}
+        self.started: Callable[[Replica], None] | None = None
         self.stepped: Callable[[Replica], None] | None = None
         self._plan = Plan(self.configuration, self.topology.names)
         for group in self.topology.groups:
@@ -128,6 +130,8 @@ class SimulatedCluster:
             seams = self.world.hosts[name].seams
             replica = self._replicas(seams).make(name)
             self.replicas[name] = replica
+            if self.started is not None:
+                self.started(replica)
             if self.stepped is not None:
                 process = self.world.hosts[name].process
                 process.stepped = partial(self.stepped, replica)

@@ -15,13 +15,9 @@ if TYPE_CHECKING:
 
 
 class Consensus:
-    """Looks at one group's Rafts.
-
-    :ivar admitted: whether a replica's file counted, when it was last seen to run.
-    """
+    """Looks at one group's Rafts."""
 
     def __init__(self, truth: Truth, files: Files, tally: Tally) -> None:
-        self.admitted: dict[str, bool] = {}
         self._truth = truth
         self._files = files
         self._tally = tally
@@ -33,13 +29,12 @@ class Consensus:
         seen = self._seen.get(name)
         if seen is None or seen.raft is not raft:
             seen = self._seen[name] = _Seen(raft)
-        self.admitted[name] = raft.admitted
-        leads = isinstance(raft.role, Leader)
-        if leads:
+        if isinstance(raft.role, Leader):
             self._check_leader(name, raft, seen)
+            self._check_followers(name, raft, raft.role)
         if raft.commit_index != seen.commit_index or raft.applied_index != seen.applied:
             self._check_indexes(name, raft, seen)
-        seen.led_term = raft.term if leads else 0
+        seen.led_term = raft.term if raft.leads else 0
         seen.last_index = raft.log.last_index
 
     def _check_indexes(self, name: str, raft: Raft, seen: _Seen) -> None:
@@ -68,6 +63,18 @@ class Consensus:
             ", last ",
             raft.log.last_index,
         )
+        if seen.led_term == raft.term and raft.commit_index > seen.commit_index:
+            self._tally.require(
+                "R4 a leader commits by an entry of its own term",
+                raft.log.term(raft.commit_index) == raft.term,
+                name,
+                " commits ",
+                raft.commit_index,
+                " of ",
+                raft.log.term(raft.commit_index),
+                " in ",
+                raft.term,
+            )
         first = max(seen.commit_index, raft.log.base_index) + 1
         for index in range(first, raft.commit_index + 1):
             entries = raft.log.slice(index, 1, 0)
@@ -78,6 +85,7 @@ class Consensus:
             if self._truth.commit(name, index, entry.term, command):
                 self._check_durable(name, index, entry.term)
         seen.commit_index, seen.applied = raft.commit_index, raft.applied_index
+        self._truth.applied_index = max(self._truth.applied_index, seen.applied)
 
     def _check_durable(self, name: str, index: int, term: int) -> None:
         """A majority's disks have what is committed, at the moment it first is (S1)."""
@@ -100,10 +108,38 @@ class Consensus:
         )
 
     def _counts(self, member: str) -> bool:
-        if self.admitted.get(member):
-            return True
-        let_in = self._truth.admitted.get(member)
-        return let_in is not None and let_in == self._files.file_id(member)
+        """Whether its file is the one that the group was founded with, or let in."""
+        known = self._truth.admitted.get(member, self._files.founding.get(member))
+        return known is not None and self._files.has_file(member, known)
+
+    def _check_followers(self, name: str, raft: Raft, role: Leader) -> None:
+        """What a follower has acknowledged stays in its log while the term lasts."""
+        for member in raft.others:
+            match_index = role.progress[member].match_index
+            follower = self._seen.get(member)
+            if (
+                follower is None
+                or follower.raft.term != raft.term
+                or match_index <= follower.raft.log.base_index
+                or self._files.was_replaced(member)
+            ):
+                continue
+            term = raft.log.term(match_index)
+            self._tally.require(
+                "R3 S1 a follower keeps what it has acknowledged",
+                term is None or term == follower.raft.log.term(match_index),
+                name,
+                " in ",
+                raft.term,
+                " counts on ",
+                match_index,
+                " of ",
+                term,
+                " at ",
+                member,
+                ", whose log ends at ",
+                follower.raft.log.last_index,
+            )
 
     def _check_leader(self, name: str, raft: Raft, seen: _Seen) -> None:
         leader = self._leaders.setdefault(raft.term, name)

@@ -26,6 +26,7 @@ class Durable:
     :ivar commit_index: as its file has it; what comes after may be replaced.
     :ivar since: when it was first seen, in seconds.
     :ivar former: what the disk held before it was replaced.
+    :ivar file_id: which file it is, by its own word.
     """
 
     generation: int
@@ -36,13 +37,18 @@ class Durable:
     last_index: int = 0
     commit_index: int = 0
     file: File | None = None
+    file_id: str | None = None
 
 
 class Files:
-    """Looks at one group's files."""
+    """Looks at one group's files.
+
+    :ivar founding: the ids of the files that replicas had at first.
+    """
 
     def __init__(self, truth: Truth, tally: Tally, now: Callable[[], float]) -> None:
         self.durable: dict[str, Durable] = {}
+        self.founding: dict[str, str] = {}
         self._truth = truth
         self._tally = tally
         self._now = now
@@ -58,35 +64,46 @@ class Files:
             return True
         # What it acknowledged before it lost its disk may be on its way still.
         former = durable.former
-        under_way = self._now() - durable.since < UNDER_WAY_SECONDS_MAX
-        return former is not None and under_way and _holds(former, index, term)
-
-    def file_id(self, name: str) -> str | None:
-        """Which file ``name`` has, by its own word."""
-        durable = self.durable.get(name)
-        if durable is None or durable.file is None:
-            return None
-        row = durable.file.plain_cursor().execute(
-            "SELECT value FROM meta WHERE key = 'file_id'"
+        return (
+            former is not None
+            and self._is_under_way(durable)
+            and _holds(former, index, term)
         )
-        found: str = row.fetchone()[0]
-        return found
+
+    def _is_under_way(self, durable: Durable) -> bool:
+        return self._now() - durable.since < UNDER_WAY_SECONDS_MAX
+
+    def was_replaced(self, name: str) -> bool:
+        """Whether the disk of ``name`` is another than at first, or damaged."""
+        durable = self.durable.get(name)
+        return durable is None or durable.generation > 0
+
+    def has_file(self, name: str, file_id: str) -> bool:
+        """Whether ``name`` has that file, or has lost it a moment ago."""
+        durable = self.durable.get(name)
+        return durable is not None and (
+            durable.file_id == file_id
+            or (
+                durable.former is not None
+                and durable.former.file_id == file_id
+                and self._is_under_way(durable)
+            )
+        )
 
     def written(self, name: str, generation: int, file: File) -> None:
         """A transaction of ``name`` is done; its process has not heard yet."""
         cursor = file.plain_cursor()
         try:
-            row = cursor.execute(
-                "SELECT term, vote, commit_index, applied_index,"
-                " (SELECT digest FROM digest),"
-                " (SELECT idx FROM log_base), (SELECT term FROM log_base),"
-                " (SELECT MAX(idx) FROM log) FROM hard_state"
+            state, (base_index, base_term) = journal.state(cursor), journal.base(cursor)
+            digest, last = cursor.execute(
+                "SELECT (SELECT digest FROM digest), (SELECT MAX(idx) FROM log)"
             ).fetchone()
             # Every column, since a byte of the schema itself may have been changed.
             cursor.execute("SELECT idx, term, checksum, command FROM log LIMIT 0")
-        except sqlite3.Error:
+        except (sqlite3.Error, journal.Damaged):
             return  # The file is being made, or is damaged and about to be found so.
-        term, vote, commit, applied, digest, base_index, base_term, last = row
+        term, vote = state.hard_state.term, state.hard_state.vote
+        commit, applied = state.commit_index, state.applied_index
         last = base_index if last is None else last
         durable = self.durable.get(name)
         if durable is None or durable.generation != generation:
@@ -113,6 +130,9 @@ class Files:
         )
         durable.commit_index, durable.last_index = min(commit, last), last
         durable.file = file
+        if durable.file_id is None:
+            durable.file_id = _file_id(cursor)
+            self.founding.setdefault(name, durable.file_id)
 
     def _check_term(
         self, name: str, durable: Durable, term: int, vote: str | None
@@ -195,3 +215,9 @@ def _holds(durable: Durable, index: int, term: int) -> bool:
     if row is None:
         return bool(cursor.execute("SELECT idx FROM log_base").fetchone()[0] >= index)
     return bool(row[0] == term)
+
+
+def _file_id(cursor: sqlite3.Cursor) -> str:
+    row = cursor.execute("SELECT value FROM meta WHERE key = 'file_id'").fetchone()
+    found: str = row[0]
+    return found

@@ -19,6 +19,7 @@ class Truth:
     :ivar committed: term and command of each committed entry, by index.
     :ivar admitted: the files that entries have let in, by replica: they count as soon
         as such an entry is committed, before their replicas know.
+    :ivar applied_index: through which somebody has applied.
     :ivar digests: of the tables after an index, with who was seen to have it first.
     """
 
@@ -27,6 +28,7 @@ class Truth:
     committed: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     digests: dict[int, tuple[str, str]] = field(default_factory=dict)
     admitted: dict[str, str] = field(default_factory=dict)
+    applied_index: int = 0
 
     def commit(self, name: str, index: int, term: int, command: bytes) -> bool:
         """Note an entry that ``name`` holds for committed; say whether it is new."""

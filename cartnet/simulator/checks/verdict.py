@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from cartnet.simulator.checks.consensus import Consensus
 from cartnet.simulator.checks.files import Files
 from cartnet.simulator.checks.inventory_book import InventoryBook
+from cartnet.simulator.checks.reads import Reads
 from cartnet.simulator.checks.replaying import commands, replay
 from cartnet.simulator.checks.shard_book import ShardBook
 from cartnet.simulator.checks.truth import Truth
 from cartnet.simulator.checks.votes import Votes
-from cartnet.workload import models
+from cartnet.workload import models, stale
 from cartnet.workload.linearizable import Timed
 
 if TYPE_CHECKING:
@@ -39,15 +40,24 @@ class Checks:
             name: Consensus(truth, self._files[name], tally)
             for name, truth in self._truths.items()
         }
+        self._reads = {
+            name: Reads(truth, tally) for name, truth in self._truths.items()
+        }
         cluster.stepped = self.stepped
+        cluster.started = self.started
         for group in cluster.topology.groups:
             votes = Votes(group, self._files[group.name], tally)
             cluster.world.heard.append(votes.hear)
             for name in group.names:
                 self._watch_disk(group, name)
 
+    def started(self, replica: Replica) -> None:
+        """Look at the reads of a replica that is about to start."""
+        self._reads[replica.group.name].watch(replica)
+
     def stepped(self, replica: Replica) -> None:
         """Look at a replica that has just done something."""
+        self._reads[replica.group.name].check()
         raft = replica.raft
         if raft is not None and not replica.failed.called:
             self._consensus[replica.group.name].stepped(replica.name, raft)
@@ -106,6 +116,13 @@ class Checks:
         self._check_homes(shards, tables["lb"])
         unheard = self._check_operations(crowd, shards, inventory)
         models.check(crowd.history, self._tally, unheard)
+        stale.check(crowd.history, self._tally)
+        if crowd.wanted is not None:
+            self._tally.require(
+                "W4 a flash sale ends with nothing left",
+                inventory.table[crowd.wanted][1] == 0,
+                inventory.table,
+            )
 
     def _check_tables(self, group: Group, replayed: Any) -> None:
         """The rows themselves: digests could be wrong in the same way everywhere."""

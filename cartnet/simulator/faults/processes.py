@@ -133,8 +133,10 @@ class Processes:
     # --- Hanging ---------------------------------------------------------------------
 
     def pause(self) -> bool:
-        """As SIGSTOP: the whole process hangs."""
+        """As SIGSTOP: the whole process hangs; a leader's more often than others'."""
         name = self._victims.running()
+        if self._random.random() < 0.5:
+            name = self._victims.leader() or name
         if name is None:
             return False
         host = self._cluster.world.hosts[name]

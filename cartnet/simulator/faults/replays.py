@@ -7,7 +7,7 @@ again: no process can be reached by its predecessors' connections.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Final
 
 from cartnet.wire.messages import BadMessage, decode_message
@@ -16,8 +16,14 @@ if TYPE_CHECKING:
     from cartnet.consensus.messages import PeerMessage
     from cartnet.simulator.faults.victims import Victims
 
-MESSAGES_KEPT: Final = 300
+MESSAGES_KEPT: Final = 50
+"""Of each type, or the rare ones would never be among them."""
+
 REPLAYED_MAX: Final = 40
+
+
+_Heard = tuple[str, str, int, int, "PeerMessage"]
+"""From, to, the incarnations of both, and what was said."""
 
 
 class Replays:
@@ -26,8 +32,8 @@ class Replays:
     def __init__(self, victims: Victims) -> None:
         self._victims = victims
         self._cluster = victims.cluster
-        self._kept: deque[tuple[str, str, int, int, PeerMessage]] = deque(
-            maxlen=MESSAGES_KEPT
+        self._kept: defaultdict[type, deque[_Heard]] = defaultdict(
+            lambda: deque(maxlen=MESSAGES_KEPT)
         )
         victims.cluster.world.heard.append(self._hear)
 
@@ -42,14 +48,15 @@ class Replays:
                 message = decode_message(line)
             except BadMessage:
                 continue
-            self._kept.append((source, target, *lives, message))
+            self._kept[type(message)].append((source, target, *lives, message))
 
     def _life(self, name: str) -> int:
         return self._cluster.world.hosts[name].incarnation
 
     def replay(self) -> bool:
-        count = min(len(self._kept), self._victims.random.randrange(1, REPLAYED_MAX))
-        for chosen in self._victims.random.sample(list(self._kept), count):
+        kept = [each for heard in self._kept.values() for each in heard]
+        count = min(len(kept), self._victims.random.randrange(1, REPLAYED_MAX))
+        for chosen in self._victims.random.sample(kept, count):
             source, target, of_source, of_target, message = chosen
             replica = self._cluster.replicas.get(target)
             if (
