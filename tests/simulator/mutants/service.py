@@ -1,0 +1,182 @@
+"""Mutants of what stands around the machines: calls, coordinators, clients, feeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from cartnet.calls import catalogue_feed
+from cartnet.calls.catalogue import Catalogue
+from cartnet.calls.homes import Homes
+from cartnet.calls.passwords import Passwords
+from cartnet.calls.router import Router
+from cartnet.calls.shared_read import SharedRead
+from cartnet.calls.throttle import LoginFailures
+from cartnet.checkout.coordinator import Coordinator
+from cartnet.checkout.saga import Saga
+from cartnet.client.outcome import Outcome
+from cartnet.client.watch import Watch
+from cartnet.errors import Refused
+from cartnet.replica.pending import Proposals
+from cartnet.replica.replica import Replica
+from cartnet.shop.commands import OutOfStock, Shortage, Taken
+from tests.simulator.mutants.mutant import Replace, mutant
+
+
+@mutant("M40", "who loses the office says that what it has proposed was not done")
+def _(replace: Replace) -> None:
+    def refuse_waiting(self: Any, not_leader: Any) -> None:
+        former(self, not_leader)
+        for _, answered, _ in self._in_log.values():
+            if not answered.called:
+                answered.errback(not_leader())
+
+    former = replace(Proposals, "refuse_waiting", refuse_waiting)
+
+
+@mutant("M41", "a new leader leaves its predecessor's checkouts pending")
+def _(replace: Replace) -> None:
+    async def lead(self: Any) -> None:
+        return
+
+    replace(Coordinator, "_lead", lead)
+
+
+@mutant("M42", "a checkout whose decision does not come in time is refused")
+def _(replace: Replace) -> None:
+    async def take(self: Any, asked: Any) -> Any:
+        try:
+            return await former(self, asked)
+        except Refused:
+            line = asked.lines[0]
+            return OutOfStock((Shortage(line.item, line.quantity, 0),))
+
+    former = replace(Coordinator, "_take", take)
+
+
+@mutant("M43", "a coordinator hands on another total than was taken")
+def _(replace: Replace) -> None:
+    def decided(self: Any, decision: Any) -> None:
+        if isinstance(decision, Taken):
+            decision = msgspec.structs.replace(decision, total=decision.total + 1)
+        former(self, decision)
+
+    former = replace(Saga, "decided", decided)
+
+
+@mutant("M44", "a balancer's feed does not tell of items that are gone")
+def _(replace: Replace) -> None:
+    def changes(self: Any, from_revision: int | None) -> Any:
+        changed = former(self, from_revision)
+        return msgspec.structs.replace(changed, removed=())
+
+    former = replace(Catalogue, "changes", changes)
+
+
+@mutant("M45", "a feed begins with what changes, not with all there is")
+def _(replace: Replace) -> None:
+    def changes(self: Any, from_revision: int | None) -> Any:
+        return former(self, self.revision if from_revision is None else from_revision)
+
+    former = replace(Catalogue, "changes", changes)
+
+
+@mutant("M46", "a feed tells the last change twice")
+def _(replace: Replace) -> None:
+    def send(self: Any, event: bytes) -> None:
+        former(self, event)
+        former(self, event)
+
+    former = replace(catalogue_feed._Watcher, "_send", send)
+
+
+@mutant("M47", "a feed that is lost is not resumed elsewhere")
+def _(replace: Replace) -> None:
+    replace(Watch, "_start_later", lambda self: None)
+
+
+@mutant("M48", "balancers answer with their copy of the inventory, as if it were new")
+def _(replace: Replace) -> None:
+    async def get_inventory(self: Any, asked: Any) -> Any:
+        if not self._catalogue.ready:
+            return await former(self, asked)
+        return self._catalogue.inventory()
+
+    former = replace(Router, "_get_inventory", get_inventory)
+
+
+@mutant("M49", "who asks while a read is under way shares its answer, too old or not")
+def _(replace: Replace) -> None:
+    async def serve(self: Any) -> None:
+        self._under_way = True
+        served, self._waiting = self._waiting, []
+        deadline = min(waiting.deadline for waiting in served)
+        try:
+            answer = await self._read(deadline)
+        except Refused as refused:
+            for waiting in served + self._waiting:
+                waiting.tried_until = deadline
+                waiting.answer.errback(refused)
+        else:
+            for waiting in served + self._waiting:
+                waiting.answer.callback(answer)
+        self._waiting = []
+        self._under_way = False
+
+    replace(SharedRead, "_serve", serve)
+
+
+@mutant("M50", "any replica reads its own tables, a follower too")
+def _(replace: Replace) -> None:
+    def read(self: Any, query: Any, *, stale: bool = False) -> Any:
+        return former(self, query, stale=True)
+
+    former = replace(Replica, "read", read)
+
+
+@mutant("M51", "a client takes a sending that was lost for one that was not done")
+def _(replace: Replace) -> None:
+    def lost(self: Any) -> Any:
+        then = former(self)
+        self.unknown = False
+        return then
+
+    former = replace(Outcome, "lost", lost)
+
+
+@mutant("M52", "balancers give each sending a key of its own")
+def _(replace: Replace) -> None:
+    async def forward(
+        self: Any, asked: Any, group: Any, args: Any = None, *, write: bool = False
+    ) -> Any:
+        asked.request = msgspec.structs.replace(asked.request, key=None)
+        return await former(self, asked, group, args, write=write)
+
+    former = replace(Router, "_forward", forward)
+
+
+@mutant("M53", "any password is right")
+def _(replace: Replace) -> None:
+    async def verify(self: Any, known: str | None, *rest: Any) -> bool:
+        await former(self, known, *rest)
+        return known is not None
+
+    former = replace(Passwords, "verify", verify)
+
+
+@mutant("M54", "a username lives where its balancer thinks, not where the group says")
+def _(replace: Replace) -> None:
+    def remember(self: Any, username: str, shard: str) -> None:
+        former(self, username, min(self._known.values(), default=shard))
+
+    former = replace(Homes, "_remember", remember)
+
+
+@mutant("M55", "an account with failed logins is locked for good")
+def _(replace: Replace) -> None:
+    def check(self: Any, username: str) -> None:
+        if username in self._failures:
+            raise Refused("rate_limited", "too many failed logins of this account")
+
+    replace(LoginFailures, "check", check)

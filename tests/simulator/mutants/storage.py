@@ -1,0 +1,85 @@
+"""Mutants of the disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace as changed
+from typing import Any
+
+import msgspec
+
+from cartnet.shop.answers import Nothing
+from cartnet.storage import journal, snapshot, transaction
+from cartnet.storage.digest import Comparison
+from cartnet.storage.storage import Storage
+from cartnet.storage.transaction import Applied, WriterState
+from tests.simulator.mutants.mutant import Replace, mutant
+
+
+@mutant("M2", "a vote is not kept")
+def _(replace: Replace) -> None:
+    def save(cursor: Any, new: Any) -> None:
+        blank = msgspec.structs.replace(new.hard_state, vote=None)
+        former(cursor, changed(new, hard_state=blank))
+
+    former = replace(journal, "save", save)
+
+
+@mutant("M5", "a restart applies the last entry once more")
+def _(replace: Replace) -> None:
+    def recover(self: Any, cursor: Any) -> Any:
+        recovered = former(self, cursor)
+        again = max(recovered.base_index, recovered.applied_index - 1)
+        journal.save(cursor, changed(journal.state(cursor), applied_index=again))
+        return changed(recovered, applied_index=again)
+
+    former = replace(Storage, "_recover", recover)
+
+
+@mutant("M7", "the keys that were used are in no snapshot and in no digest")
+def _(replace: Replace) -> None:
+    replace(snapshot, "OWN_TABLES", snapshot.OWN_TABLES | {"remembered_keys"})
+
+
+@mutant("M13", "an error while an entry is applied is swallowed")
+def _(replace: Replace) -> None:
+    def apply(cursor: Any, entry: Any, machine: Any, fence: Any) -> Any:
+        try:
+            return former(cursor, entry, machine, fence)
+        except Exception:
+            return Applied(entry.index, entry.term, Nothing())
+
+    former = replace(transaction, "_apply", apply)
+
+
+@mutant("M14", "nothing is synced")
+def _(replace: Replace) -> None:
+    def synchronize(self: Any, cursor: Any, sync: bool) -> None:
+        former(self, cursor, False)
+
+    former = replace(WriterState, "synchronize", synchronize)
+
+
+@mutant("M27", "the checksums of log entries are not looked at")
+def _(replace: Replace) -> None:
+    def entry(row: Any) -> Any:
+        index, term, command, _ = row
+        return former((index, term, command, journal.checksum(index, term, command)))
+
+    former = replace(journal, "_entry", entry)
+
+
+@mutant("M28", "tables that differ from their digest are believed")
+def _(replace: Replace) -> None:
+    replace(Comparison, "difference", property(lambda self: None))
+
+
+@mutant("M29", "a term is not kept")
+def _(replace: Replace) -> None:
+    def save(cursor: Any, new: Any) -> None:
+        term = journal.last(cursor)[1]
+        kept = journal.state(cursor).hard_state
+        if new.hard_state.term > kept.term and term <= kept.term:
+            new = changed(new, hard_state=kept)
+        former(cursor, new)
+
+    former = replace(journal, "save", save)
