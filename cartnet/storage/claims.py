@@ -10,6 +10,8 @@ from typing import Final
 
 from cartnet.storage import owner
 from cartnet.storage.database import library
+from cartnet.storage.digest import is_corruption
+from cartnet.storage.journal import Damaged
 from cartnet.storage.lock import FileLock, Held
 from cartnet.storage.owner import Owner, StartError
 
@@ -22,7 +24,7 @@ def claim(path: Path, claimant: Owner) -> FileLock:
 
     The database is looked at only under the lock and only through SQLite, and is
     closed again before this returns: no other connection of this process can lose its
-    locks by it.
+    locks by it. A damaged one may be had: opening it finds the damage.
 
     :raises StartError: with one line that says what is wrong and what to do.
     """
@@ -68,7 +70,11 @@ def _inspect(path: Path, claimant: Owner) -> None:
             cursor.execute("BEGIN IMMEDIATE")
             owner.check(cursor, claimant, str(path))
             cursor.execute("ROLLBACK")
+    except Damaged:
+        return
     except dbapi.Error as error:
+        if is_corruption(error) and "not a database" not in str(error):
+            return
         raise StartError(
             f"{path} cannot be used ({error}): move it away, restore it from a backup,"
             " or change `data` in the configuration"

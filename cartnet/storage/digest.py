@@ -81,9 +81,10 @@ class DigestKeeper:
         """Remember the digest for comparison: entry ``index`` has just been applied."""
         value = self.value(cursor)
         cursor.execute(
-            "INSERT INTO digests (idx, digest) VALUES (?, ?)"
-            " ON CONFLICT (idx) DO UPDATE SET digest = excluded.digest",
-            (index, value),
+            "INSERT INTO digests (idx, digest, checksum) VALUES (?, ?, ?)"
+            " ON CONFLICT (idx) DO UPDATE"
+            " SET digest = excluded.digest, checksum = excluded.checksum",
+            (index, value, journal.checksum(index, value)),
         )
         cursor.execute(
             "DELETE FROM digests WHERE idx <="
@@ -141,6 +142,7 @@ def open_tables(cursor: Cursor) -> None:
     :class:`DigestKeeper` has begun.
 
     :raises StateDamaged: they differ.
+    :raises cartnet.storage.journal.Damaged: a recorded digest is not what was written.
     """
     fresh = not _has_table(cursor, "digest")
     cursor.execute(
@@ -148,9 +150,10 @@ def open_tables(cursor: Cursor) -> None:
         " CHECK (one = 1), digest TEXT NOT NULL)"
     )
     cursor.execute(
-        "CREATE TABLE IF NOT EXISTS digests"
-        " (idx INTEGER PRIMARY KEY, digest TEXT NOT NULL)"
+        "CREATE TABLE IF NOT EXISTS digests (idx INTEGER PRIMARY KEY,"
+        " digest TEXT NOT NULL, checksum INTEGER NOT NULL)"
     )
+    recorded(cursor)
     if fresh:
         keep(cursor, recount(cursor))
     else:
@@ -240,11 +243,19 @@ def digest_at(cursor: Cursor) -> tuple[int, str]:
 
 
 def recorded(cursor: Cursor, from_index: int = 0) -> tuple[tuple[int, str], ...]:
-    """Return the digests recorded at ``from_index`` and after, oldest first."""
+    """Return the digests recorded at ``from_index`` and after, oldest first.
+
+    :raises cartnet.storage.journal.Damaged: one is not what was written.
+    """
     cursor.execute(
-        "SELECT idx, digest FROM digests WHERE idx >= ? ORDER BY idx", (from_index,)
+        "SELECT idx, digest, checksum FROM digests WHERE idx >= ? ORDER BY idx",
+        (from_index,),
     )
-    return tuple(cursor.fetchall())
+    rows = cursor.fetchall()
+    for index, digest, expected in rows:
+        if journal.checksum(index, digest) != expected:
+            raise journal.Damaged.unlike_its_checksum(f"the digest at index {index}")
+    return tuple((index, digest) for index, digest, _ in rows)
 
 
 def recount(cursor: Cursor, check: Callable[[], None] = lambda: None) -> str:

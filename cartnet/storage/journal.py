@@ -1,15 +1,16 @@
 """The replicated log and Raft's hard state as tables, pure over a cursor.
 
-Rows are contiguous in ``idx`` and their terms never fall, which is what makes
-:func:`term_runs` fast. Whoever calls holds a transaction; nothing here begins or ends
-one. Names are those of the Raft dissertation (Ongaro, 2014).
+Every row has a checksum, and is held against it when it is read. The log's rows are
+contiguous in ``idx`` and their terms never fall. Whoever calls holds a transaction;
+nothing here begins or ends one. Names are those of the Raft dissertation (Ongaro,
+2014).
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
@@ -23,14 +24,34 @@ if TYPE_CHECKING:
 NULL_COMMAND: Final = b"null"
 """The command of a leader's first entry of its term; no machine sees it."""
 
-_POSITION: Final = struct.Struct("<QQ")
+_CAUSE: Final = (
+    "the disk or the file system has lost what was written, or another program has"
+    " changed it"
+)
+
+# MessagePack tells NULL, integers, text and blobs apart: a flipped bit may make one
+# the other.
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Damaged(Exception):
     """What was read back is not what was written: the replica must stop.
 
-    The message says which entry, and what may have done it.
+    The message says what it is, and what may have done it.
     """
+
+    @classmethod
+    def unlike_its_checksum(cls, what: str) -> Damaged:
+        return cls(f"{what} does not match its checksum; {_CAUSE}")
+
+    @classmethod
+    def unlike_its_definition(cls, table: str) -> Damaged:
+        return cls(f"the table {table} is not defined as it was; {_CAUSE}")
+
+
+def checksum(*values: object) -> int:
+    """Return the CRC-32 over a row's values."""
+    return crc32(_encode(values))
 
 
 @dataclass(frozen=True)
@@ -47,49 +68,64 @@ class State:
 
 
 def create(cursor: Cursor) -> None:
-    """Make the tables where they are missing."""
+    """Make the tables of a fresh file.
+
+    Never those of another: a row that is missing there is damage.
+    """
     cursor.execute(
-        "CREATE TABLE IF NOT EXISTS log (idx INTEGER PRIMARY KEY,"
+        "CREATE TABLE log (idx INTEGER PRIMARY KEY,"
         " term INTEGER NOT NULL, command BLOB NOT NULL, checksum INTEGER NOT NULL)"
     )
     cursor.execute(
-        "CREATE TABLE IF NOT EXISTS hard_state (one INTEGER PRIMARY KEY"
-        " CHECK (one = 1), term INTEGER NOT NULL, vote TEXT,"
-        " commit_index INTEGER NOT NULL, applied_index INTEGER NOT NULL)"
+        "CREATE TABLE hard_state (one INTEGER PRIMARY KEY CHECK (one = 1),"
+        " term INTEGER NOT NULL, vote TEXT, commit_index INTEGER NOT NULL,"
+        " applied_index INTEGER NOT NULL, checksum INTEGER NOT NULL)"
     )
+    cursor.execute("INSERT INTO hard_state VALUES (1, 0, NULL, 0, 0, 0)")
+    save(cursor, State(HardState(), 0, 0))
     cursor.execute(
-        "INSERT INTO hard_state (one, term, vote, commit_index, applied_index)"
-        " VALUES (1, 0, NULL, 0, 0) ON CONFLICT (one) DO NOTHING"
+        "CREATE TABLE log_base (one INTEGER PRIMARY KEY CHECK (one = 1),"
+        " idx INTEGER NOT NULL, term INTEGER NOT NULL, checksum INTEGER NOT NULL)"
     )
-    cursor.execute(
-        "CREATE TABLE IF NOT EXISTS log_base (one INTEGER PRIMARY KEY"
-        " CHECK (one = 1), idx INTEGER NOT NULL, term INTEGER NOT NULL)"
-    )
-    cursor.execute(
-        "INSERT INTO log_base (one, idx, term) VALUES (1, 0, 0)"
-        " ON CONFLICT (one) DO NOTHING"
-    )
+    cursor.execute("INSERT INTO log_base VALUES (1, 0, 0, 0)")
+    _set_base(cursor, 0, 0)
 
 
 def state(cursor: Cursor) -> State:
-    """Read hard state, commit and applied index."""
-    cursor.execute("SELECT term, vote, commit_index, applied_index FROM hard_state")
-    term, vote, commit_index, applied_index = cursor.fetchone()
+    """Read hard state, commit and applied index.
+
+    :raises Damaged: they are not what was written.
+    """
+    cursor.execute(
+        "SELECT one, term, vote, commit_index, applied_index, checksum FROM hard_state"
+    )
+    _, term, vote, commit_index, applied_index = _only(cursor, "hard_state")
     return State(HardState(term, vote), commit_index, applied_index)
 
 
 def save(cursor: Cursor, new: State) -> None:
     """Keep hard state, commit and applied index."""
     assert new.applied_index <= new.commit_index, "only what is committed is applied"
-    cursor.execute(
-        "UPDATE hard_state SET term = ?, vote = ?, commit_index = ?, applied_index = ?",
-        (
-            new.hard_state.term,
-            new.hard_state.vote,
-            new.commit_index,
-            new.applied_index,
-        ),
+    values = (
+        new.hard_state.term,
+        new.hard_state.vote,
+        new.commit_index,
+        new.applied_index,
     )
+    cursor.execute(
+        "UPDATE hard_state SET term = ?, vote = ?, commit_index = ?, applied_index = ?,"
+        " checksum = ?",
+        (*values, checksum(1, *values)),
+    )
+
+
+def _only(cursor: Cursor, table: str) -> tuple[Any, ...]:
+    """Fetch the values of a table's one row, whose last is its checksum."""
+    rows = cursor.fetchall()
+    if len(rows) != 1 or checksum(*rows[0][:-1]) != rows[0][-1]:
+        raise Damaged.unlike_its_checksum(f"the row of {table}")
+    values: tuple[Any, ...] = rows[0][:-1]
+    return values
 
 
 def last(cursor: Cursor) -> tuple[int, int]:
@@ -100,9 +136,12 @@ def last(cursor: Cursor) -> tuple[int, int]:
 
 
 def base(cursor: Cursor) -> tuple[int, int]:
-    """Return index and term of the last entry that was compacted away (5.1)."""
-    cursor.execute("SELECT idx, term FROM log_base")
-    index, term = cursor.fetchone()
+    """Return index and term of the last entry that was compacted away (5.1).
+
+    :raises Damaged: they are not what was written.
+    """
+    cursor.execute("SELECT one, idx, term, checksum FROM log_base")
+    _, index, term = _only(cursor, "log_base")
     return index, term
 
 
@@ -120,14 +159,17 @@ def replace(cursor: Cursor, last_index: int, last_term: int) -> None:
     """Begin anew behind a snapshot's last entry; the hard state stays (5.2)."""
     cursor.execute("DELETE FROM log")
     _set_base(cursor, last_index, last_term)
-    cursor.execute(
-        "UPDATE hard_state SET commit_index = ?, applied_index = ?",
-        (last_index, last_index),
+    save(
+        cursor,
+        changed(state(cursor), commit_index=last_index, applied_index=last_index),
     )
 
 
 def _set_base(cursor: Cursor, index: int, term: int) -> None:
-    cursor.execute("UPDATE log_base SET idx = ?, term = ?", (index, term))
+    cursor.execute(
+        "UPDATE log_base SET idx = ?, term = ?, checksum = ?",
+        (index, term, checksum(1, index, term)),
+    )
 
 
 def append(cursor: Cursor, entries: Sequence[Entry], commit_index: int) -> None:
@@ -158,11 +200,6 @@ def append(cursor: Cursor, entries: Sequence[Entry], commit_index: int) -> None:
     )
 
 
-def checksum(index: int, term: int, command: bytes) -> int:
-    """Return the CRC-32 over an entry's position and command."""
-    return crc32(command, crc32(_POSITION.pack(index, term)))
-
-
 def entries(
     cursor: Cursor, first_index: int, last_index: int, bytes_max: int
 ) -> tuple[Entry, ...]:
@@ -188,10 +225,11 @@ def entries(
         row = cursor.fetchone()
         if row is None or row[0] != index:
             raise Damaged(f"log entry {index} is missing; {_CAUSE}")
+        entry = _entry(row)
         bytes_left -= len(row[2])
         if found and bytes_left < 0:
             break
-        found.append(_entry(row))
+        found.append(entry)
     return tuple(found)
 
 
@@ -207,63 +245,52 @@ def tail(cursor: Cursor, entries_max: int, bytes_max: int) -> tuple[Entry, ...]:
     newest: list[Entry] = []
     bytes_left = bytes_max
     while (row := cursor.fetchone()) is not None:
+        entry = _entry(row)
         bytes_left -= len(row[2])
         if bytes_left < 0:
             break
-        newest.append(_entry(row))
+        newest.append(entry)
     return tuple(reversed(newest))
 
 
 def term_runs(cursor: Cursor) -> tuple[tuple[int, int], ...]:
     """Return the first index of every term in the log, with that term.
 
-    Terms never fall along a log, so a run's end is searched by doubling steps and
-    then by halving: a few look-ups an election instead of a walk over the whole log,
-    and no second table that could disagree with the first.
+    Reads the whole log, once a start: elections go by its terms, and would by a
+    damaged one.
+
+    :raises Damaged: an entry is missing or differs from what was written.
     """
-    last_index, _ = last(cursor)
-    cursor.execute("SELECT idx FROM log ORDER BY idx LIMIT 1")
-    (index,) = cursor.fetchone() or (last_index + 1,)
-    runs = []
-    while index <= last_index:
-        term = term_at(cursor, index)
-        runs.append((index, term))
-        step = 1
-        while index + step <= last_index and term_at(cursor, index + step) == term:
-            step *= 2
-        # The run reaches index + step // 2, but not index + step.
-        inside, outside = index + step // 2, min(index + step, last_index + 1)
-        while outside - inside > 1:
-            middle = (inside + outside) // 2
-            if term_at(cursor, middle) == term:
-                inside = middle
-            else:
-                outside = middle
-        index = outside
+    index, term = base(cursor)
+    runs: list[tuple[int, int]] = []
+    cursor.execute("SELECT idx, term, command, checksum FROM log ORDER BY idx")
+    while (row := cursor.fetchone()) is not None:
+        entry = _entry(row)
+        index += 1
+        if entry.index != index:
+            raise Damaged(f"log entry {index} is missing; {_CAUSE}")
+        if entry.term > term or not runs:
+            runs.append((index, entry.term))
+        term = entry.term
     return tuple(runs)
-
-
-_CAUSE: Final = (
-    "the disk or the file system has lost what was written, or another program has"
-    " changed it"
-)
-
-
-def _entry(row: Any) -> Entry:
-    index, term, command, expected = row
-    if checksum(index, term, command) != expected:
-        raise Damaged(f"log entry {index} does not match its checksum; {_CAUSE}")
-    return Entry(index, term, msgspec.Raw(command))
 
 
 def term_at(cursor: Cursor, index: int) -> int:
     """Return the term of the entry at ``index``.
 
-    :raises Damaged: it is missing.
+    :raises Damaged: it is missing or differs from what was written.
     """
-    cursor.execute("SELECT term FROM log WHERE idx = ?", (index,))
+    cursor.execute(
+        "SELECT idx, term, command, checksum FROM log WHERE idx = ?", (index,)
+    )
     row = cursor.fetchone()
     if row is None:
         raise Damaged(f"log entry {index} is missing; {_CAUSE}")
-    term: int = row[0]
-    return term
+    return _entry(row).term
+
+
+def _entry(row: Any) -> Entry:
+    index, term, command, expected = row
+    if checksum(index, term, command) != expected:
+        raise Damaged.unlike_its_checksum(f"log entry {index}")
+    return Entry(index, term, msgspec.Raw(command))

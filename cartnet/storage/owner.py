@@ -1,4 +1,7 @@
-"""Whose file it is: the ``meta`` table, written once, compared at every start."""
+"""Whose file it is, and what else it says of itself: the ``meta`` table.
+
+One of its rows is a checksum over all others.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from cartnet.consensus.messages import Life
+from cartnet.storage.journal import Damaged, checksum
 
 if TYPE_CHECKING:
     from cartnet.seams import Cursor
     from cartnet.topology.groups import Group
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Raised when an older release could no longer read the tables."""
+
+FORMAT_WITHOUT_CHECKSUMS: Final = "1"
 
 FILE_ID_BYTES: Final = 16
 
@@ -45,13 +51,17 @@ class Owner:
         return cls(cluster, group.name, replica, members, group.members_hash)
 
 
+def is_fresh(cursor: Cursor) -> bool:
+    """Whether the file has no tables yet."""
+    return not _tables(cursor)
+
+
 def create(cursor: Cursor, owner: Owner, token_bytes: Callable[[int], bytes]) -> None:
-    """Write the file's owner and give it a random id; only where it has none."""
+    """Write a fresh file's owner and give it a random id."""
+    # Without an index of its own, whose pages could be damaged where the rows are not.
     cursor.execute(
-        "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
     )
-    if read(cursor):
-        return
     meta = {
         "format": str(FORMAT_VERSION),
         "cluster": owner.cluster,
@@ -62,13 +72,42 @@ def create(cursor: Cursor, owner: Owner, token_bytes: Callable[[int], bytes]) ->
         "file_id": token_bytes(FILE_ID_BYTES).hex(),
         "founders": "{}",
     }
-    cursor.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta.items())
+    _write(cursor, meta, meta)
 
 
 def read(cursor: Cursor) -> dict[str, str]:
-    """Return every key and value; the table must be there."""
-    cursor.execute("SELECT key, value FROM meta ORDER BY key")
+    """Return every key and value; the table must be there.
+
+    :raises Damaged: they are not what was written.
+    """
+    meta = _unchecked(cursor)
+    if meta.pop("checksum", None) != _checksum(meta):
+        raise Damaged.unlike_its_checksum("the table meta")
+    return meta
+
+
+def save(cursor: Cursor, key: str, value: str) -> None:
+    """Keep ``value`` under ``key``."""
+    _write(cursor, {key: value}, {**read(cursor), key: value})
+
+
+def _unchecked(cursor: Cursor) -> dict[str, str]:
+    cursor.execute("SELECT key, value FROM meta")
     return dict(cursor.fetchall())
+
+
+def _write(cursor: Cursor, changes: dict[str, str], meta: dict[str, str]) -> None:
+    """Write what changes, and the checksum over all there will be."""
+    cursor.executemany(
+        "INSERT INTO meta (key, value) VALUES (?, ?)"
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        {**changes, "checksum": _checksum(meta)}.items(),
+    )
+
+
+def _checksum(meta: dict[str, str]) -> str:
+    # Damage may make other types of them.
+    return str(checksum(*sorted(meta.items(), key=repr)))
 
 
 def founders(meta: dict[str, str]) -> dict[str, str]:
@@ -79,16 +118,13 @@ def founders(meta: dict[str, str]) -> dict[str, str]:
 
 def save_founders(cursor: Cursor, founders: dict[str, str]) -> None:
     """Keep the file ids with which the group was formed."""
-    cursor.execute(
-        "UPDATE meta SET value = ? WHERE key = 'founders'",
-        (json.dumps(founders, sort_keys=True),),
-    )
+    save(cursor, "founders", json.dumps(founders, sort_keys=True))
 
 
 def count_start(cursor: Cursor) -> int:
     """A replica starts on the file: say how often that has been, this time included."""
     starts = int(read(cursor).get("starts", "0")) + 1
-    _save(cursor, "starts", str(starts))
+    save(cursor, "starts", str(starts))
     return starts
 
 
@@ -99,18 +135,10 @@ def lives(meta: dict[str, str]) -> dict[str, Life]:
 
 def save_lives(cursor: Cursor, lives: dict[str, Life]) -> None:
     """Keep which lives of the other members were met."""
-    _save(cursor, "lives", msgspec.json.encode(lives).decode())
+    save(cursor, "lives", msgspec.json.encode(lives).decode())
 
 
 _decode_lives = msgspec.json.Decoder(dict[str, Life]).decode
-
-
-def _save(cursor: Cursor, key: str, value: str) -> None:
-    cursor.execute(
-        "INSERT INTO meta (key, value) VALUES (?, ?)"
-        " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (key, value),
-    )
 
 
 def admit(cursor: Cursor, name: str, file_id: str) -> None:
@@ -122,22 +150,13 @@ def check(cursor: Cursor, owner: Owner, path: str) -> None:
     """Compare the file with who wants it; a fresh one suits everybody.
 
     :raises StartError: it is something else's, or another replica's.
+    :raises Damaged: it is ours, and not what was written.
     """
-    cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    tables = {name for (name,) in cursor.fetchall()}
-    if not tables:
+    if is_fresh(cursor):
         return
-    meta = read(cursor) if "meta" in tables else {}
-    if "format" not in meta or "replica" not in meta:
-        raise StartError(
-            f"{path} is a SQLite database, but not one of cartnet's: move it away, or"
-            " change `data` in the configuration"
-        )
+    meta = _read_ours(cursor, path)
     if meta["format"] != str(FORMAT_VERSION):
-        raise StartError(
-            f"{path} has format {meta['format']}, this release reads format"
-            f" {FORMAT_VERSION}: start it with the release that made it"
-        )
+        raise _other_format(path, meta["format"])
     theirs = (meta["replica"], meta["group"], meta["cluster"])
     ours = (owner.replica, owner.group, owner.cluster)
     if theirs != ours:
@@ -151,6 +170,41 @@ def check(cursor: Cursor, owner: Owner, path: str) -> None:
             f" {_difference(meta['members'], owner)}; restore the configuration, or"
             " move the databases of the whole group away to begin anew"
         )
+
+
+def _read_ours(cursor: Cursor, path: str) -> dict[str, str]:
+    """Return ``meta``.
+
+    :raises StartError: it is another program's, or a former release's.
+    :raises Damaged: it is ours, and not what was written.
+    """
+    # Two of three: the name of one may be what is damaged.
+    if len(_tables(cursor) & {"meta", "log", "hard_state"}) < 2:
+        raise StartError(
+            f"{path} is a SQLite database, but not one of cartnet's: move it away, or"
+            " change `data` in the configuration"
+        )
+    cursor.execute("PRAGMA table_info(meta)")
+    if [column[1] for column in cursor.fetchall()] != ["key", "value"]:
+        raise Damaged.unlike_its_definition("meta")
+    unchecked = _unchecked(cursor)
+    if "checksum" not in unchecked and (
+        unchecked.get("format") == FORMAT_WITHOUT_CHECKSUMS
+    ):
+        raise _other_format(path, FORMAT_WITHOUT_CHECKSUMS)
+    return read(cursor)
+
+
+def _tables(cursor: Cursor) -> set[str]:
+    cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {name for (name,) in cursor.fetchall()}
+
+
+def _other_format(path: str, theirs: str) -> StartError:
+    return StartError(
+        f"{path} has format {theirs}, this release reads format {FORMAT_VERSION}: start"
+        " it with the release that made it"
+    )
 
 
 def _who(replica: str, group: str, cluster: str) -> str:

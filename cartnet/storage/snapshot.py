@@ -114,19 +114,26 @@ def _parts(cursor: Cursor) -> Iterator[Rows]:
 
 
 def create(cursor: Cursor) -> None:
-    """Make the table of parts that have come, and forget those of a former try."""
+    """Make the table of parts that have come, in a fresh file."""
     cursor.execute(
-        "CREATE TABLE IF NOT EXISTS incoming (part INTEGER PRIMARY KEY,"
-        " rows BLOB NOT NULL)"
+        "CREATE TABLE incoming (part INTEGER PRIMARY KEY, rows BLOB NOT NULL,"
+        " checksum INTEGER NOT NULL)"
     )
+
+
+def forget(cursor: Cursor) -> None:
+    """Drop the parts that have come for a former try."""
     cursor.execute("DELETE FROM incoming")
 
 
 def stage(cursor: Cursor, part: int, rows: bytes) -> None:
     """Keep a part that has come; the first one replaces all."""
     if part == 0:
-        cursor.execute("DELETE FROM incoming")
-    cursor.execute("INSERT INTO incoming (part, rows) VALUES (?, ?)", (part, rows))
+        forget(cursor)
+    cursor.execute(
+        "INSERT INTO incoming (part, rows, checksum) VALUES (?, ?, ?)",
+        (part, rows, journal.checksum(part, rows)),
+    )
 
 
 def install(
@@ -136,14 +143,19 @@ def install(
     founders: dict[str, str],
     keeper: DigestKeeper,
 ) -> None:
-    """Put the parts that have come in place of the tables, and of the log."""
+    """Put the parts that have come in place of the tables, and of the log.
+
+    :raises cartnet.storage.journal.Damaged: one is not what was staged.
+    """
     keeper.clear(cursor)
     cursor.execute("SELECT count(*) FROM incoming")
     (parts,) = cursor.fetchone()
     for part in range(parts):
-        cursor.execute("SELECT rows FROM incoming WHERE part = ?", (part,))
-        (encoded,) = cursor.fetchone()
-        for table, rows in _decode_rows(encoded):
+        cursor.execute("SELECT rows, checksum FROM incoming WHERE part = ?", (part,))
+        row = cursor.fetchone()
+        if row is None or journal.checksum(part, row[0]) != row[1]:
+            raise journal.Damaged.unlike_its_checksum(f"part {part} of a snapshot")
+        for table, rows in _decode_rows(row[0]):
             assert table not in OWN_TABLES
             if rows:
                 marks = ", ".join("?" * len(rows[0]))

@@ -146,7 +146,7 @@ class Storage:
         """Open or make the file and read what a replica needs to go on.
 
         Fails with :class:`StartError` where the file is another's, and with
-        :class:`Damaged` where the log's end is not what was written.
+        :class:`Damaged` where anything in it is not what was written.
         """
         assert self._writer is None, "a storage is opened once"
         if self._ending:
@@ -316,11 +316,14 @@ class Storage:
         return WriterJob(interaction, self._fence, self._writer_state, sync=sync)
 
     def _recover(self, cursor: Cursor) -> Recovered:
-        schema.check(cursor)
-        owner.check(cursor, self._owner, str(self._path))
-        owner.create(cursor, self._owner, self._token_bytes)
-        journal.create(cursor)
-        snapshot.create(cursor)
+        if owner.is_fresh(cursor):
+            owner.create(cursor, self._owner, self._token_bytes)
+            journal.create(cursor)
+            snapshot.create(cursor)
+        else:
+            owner.check(cursor, self._owner, str(self._path))
+            schema.check(cursor)
+            snapshot.forget(cursor)
         self._machine.create(cursor)
         digest.open_tables(cursor)
         schema.keep(cursor)

@@ -14,8 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from cartnet.storage import journal, owner
+from cartnet.storage import journal, owner, schema
 from cartnet.storage.database import library
+from cartnet.storage.journal import Damaged
 from cartnet.storage.lock import Held, kept_still
 from cartnet.storage.owner import Owner, StartError
 from cartnet.tools.failure import ToolError
@@ -140,6 +141,8 @@ def opened(
                     files.append(file)
             except StartError as error:
                 chapter.wrong.append(str(error))
+            except Damaged as error:
+                chapter.wrong.append(f"{name}: {error}")
             except dbapi.Error as error:
                 chapter.wrong.append(f"{name}: the file cannot be read: {error}")
         yield files
@@ -149,13 +152,12 @@ def _file(name: str, group: Group, cursor: Any, mine: Owner) -> ReplicaFile | No
     """Read what every file has; None where its replica has not begun with it.
 
     :raises StartError: it is another replica's.
+    :raises Damaged: what it says of itself is not what was written.
     """
-    owner.check(cursor, mine, f"{name}.db")
-    cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'")
-    if cursor.fetchone() is None:
+    if owner.is_fresh(cursor):
         return None
-    # In the copy alone: a file of a former release may lack a table.
-    journal.create(cursor)
+    owner.check(cursor, mine, f"{name}.db")
+    schema.check(cursor)
     return ReplicaFile(
         replica=name,
         group=group,

@@ -9,7 +9,7 @@ Hold the replicas' files of a stopped cluster against what cartnet guarantees. T
 files are copied to a temporary folder first (TMPDIR says where), and never changed.
 Files that are missing are named, and what only they could show is not judged.
 
-  files  every file can be read, and is the one of its replica
+  files  every file can be read, says of itself what was written, and is its replica's
   S1     what is committed is in the logs of a majority
   S2     no log is ahead of its replica's term
   S3     checksums are right, no entry is missing, equal terms mean equal entries

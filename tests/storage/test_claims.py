@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import cartnet
 from cartnet.storage.lock import FileLock, Held
+from cartnet.storage.owner import save
 from cartnet.storage.storage import Owner, StartError, Write
 from tests.storage.doubles import OWNER, InlineDisk, sqlite, storage
 
@@ -139,10 +140,32 @@ class ClaimTests(ClaimCase):
         """A file of a later release says which formats meet."""
         self.made()
         connection = sqlite.connect(self.path, isolation_level=None)
-        connection.execute("UPDATE meta SET value = '9' WHERE key = 'format'")
+        save(connection.cursor(), "format", "9")
         connection.close()
 
-        self.assertIn("has format 9, this release reads format 1", self.refused())
+        self.assertIn("has format 9, this release reads format 2", self.refused())
+
+    def test_the_former_format(self) -> None:
+        """A file without checksums says so; it is not taken for a damaged one."""
+        self.made()
+        connection = sqlite.connect(self.path, isolation_level=None)
+        connection.execute("UPDATE meta SET value = '1' WHERE key = 'format'")
+        connection.execute("DELETE FROM meta WHERE key = 'checksum'")
+        connection.close()
+
+        self.assertIn("has format 1, this release reads format 2", self.refused())
+
+    def test_a_damaged_file(self) -> None:
+        """Damage that is the file's own, be it in its name, is left to its opening."""
+        self.made()
+        connection = sqlite.connect(self.path, isolation_level=None)
+        connection.execute("UPDATE meta SET value = 's1r1' WHERE key = 'replica'")
+        connection.close()
+
+        self.claimed()
+
+        self.path.write_bytes(self.path.read_bytes()[:8192])
+        self.claimed()
 
     def test_an_impossible_folder(self) -> None:
         """A folder that cannot be made is one clear line."""

@@ -81,7 +81,6 @@ class JournalModel(RuleBasedStateMachine):
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         self.connection.deserialize(image)
         self.cursor = self.connection.cursor()
-        journal.create(self.cursor)
 
     @rule(data=st.data(), bytes_max=st.integers(0, 200))
     def read(self, data: Any, bytes_max: int) -> None:

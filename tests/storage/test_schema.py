@@ -6,10 +6,9 @@ import sqlite3
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.storage import journal, schema
+from cartnet.storage import journal, owner, schema
 from cartnet.storage.journal import Damaged
-
-META = "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+from tests.storage.doubles import OWNER
 
 
 class SchemaTests(SynchronousTestCase):
@@ -19,11 +18,9 @@ class SchemaTests(SynchronousTestCase):
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         self.addCleanup(self.connection.close)
         self.cursor = self.connection.cursor()
-        schema.check(self.cursor)
-        self.cursor.execute(META)
+        owner.create(self.cursor, OWNER, bytes)
         journal.create(self.cursor)
         self.cursor.execute("CREATE TABLE digest (digest TEXT)")
-        schema.check(self.cursor)
         schema.keep(self.cursor)
 
     def flip(self, table: str, old: str, new: str) -> None:
@@ -39,6 +36,7 @@ class SchemaTests(SynchronousTestCase):
 
     def assert_damaged(self, table: str) -> None:
         with self.assertRaisesRegex(Damaged, f"the table {table} "):
+            owner.check(self.cursor, OWNER, "s1r0.db")
             schema.check(self.cursor)
 
     def test_sound(self) -> None:

@@ -6,12 +6,14 @@ import contextlib
 import io
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
+from cartnet.consensus.messages import HardState
 from cartnet.limits import CHECK_FINDINGS_SHOWN_MAX
 from cartnet.shop import commands
 from cartnet.storage import journal
@@ -68,6 +70,15 @@ class CheckCase(SynchronousTestCase):
             f"UPDATE log SET term = {term}, command = x'{command.hex()}',"
             f" checksum = {checksum} WHERE idx = {index}",
         )
+
+    def save_hard_state(self, replica: str, new: HardState) -> None:
+        """Keep another term and vote, with their checksum."""
+        connection = sqlite.connect(self.data / f"{replica}.db", isolation_level=None)
+        try:
+            cursor = connection.cursor()
+            journal.save(cursor, replace(journal.state(cursor), hard_state=new))
+        finally:
+            connection.close()
 
     def edit_group(self, group: str, *statements: str) -> None:
         """Change all of a group's files alike, their digests with them: a group that
@@ -201,7 +212,7 @@ class HealthyTests(CheckCase):
         command = self.row("s2r1", f"SELECT command FROM log WHERE idx = {index}")[0]
         for name in ("s2r1", "s2r2"):
             self.put_entry(name, index, 2, command)
-            self.edit(name, "UPDATE hard_state SET term = 2")
+            self.save_hard_state(name, HardState(2))
         other = command.replace(b'"C"', b'"A"')
         self.assertNotEqual(other, command)
         self.put_entry("s2r0", index, 1, other)
@@ -329,12 +340,19 @@ class DamageTests(CheckCase):
 
     def test_recorded_digest(self) -> None:
         """Digests that were recorded on the way are compared too."""
-        self.edit("lb0", f"UPDATE digests SET digest = '{'0' * 64}' WHERE idx = 1")
+        self.edit(
+            "lb0",
+            f"UPDATE digests SET digest = '{'0' * 64}',"
+            f" checksum = {journal.checksum(1, '0' * 64)} WHERE idx = 1",
+        )
         self.assert_wrong("S4", "lb: at index 1 lb0 has", "lb1, lb2 have")
 
     def test_digest_ahead(self) -> None:
         """A digest recorded for what is not applied yet is wrong."""
-        self.edit("lb0", f"INSERT INTO digests VALUES (99999, '{'0' * 64}')")
+        checksum = journal.checksum(99999, "0" * 64)
+        self.edit(
+            "lb0", f"INSERT INTO digests VALUES (99999, '{'0' * 64}', {checksum})"
+        )
         self.assert_wrong("S4", "lb0: a digest is recorded at index 99999")
 
     def test_page_flipped(self) -> None:
@@ -412,13 +430,35 @@ class DamageTests(CheckCase):
 
     def test_term_behind(self) -> None:
         """A replica that has forgotten its term may vote twice in one."""
-        self.edit("lb2", "UPDATE hard_state SET term = 0")
+        self.save_hard_state("lb2", HardState(0))
         self.assert_wrong("S2", "lb2: its term is 0, its log reaches term 1")
 
     def test_vote_for_a_stranger(self) -> None:
         """A vote is for a member."""
-        self.edit("lb2", "UPDATE hard_state SET vote = 'it0'")
+        self.save_hard_state("lb2", HardState(1, "it0"))
         self.assert_wrong("S2", "lb2: it voted for it0")
+
+    def test_own_tables(self) -> None:
+        """What a file says of itself is held against its checksums."""
+        for change, what in (
+            ("UPDATE hard_state SET vote = 'lb1'", "the row of hard_state"),
+            ("UPDATE log_base SET term = 7", "the row of log_base"),
+            ("UPDATE meta SET value = 'f' WHERE key = 'file_id'", "the table meta"),
+        ):
+            whole = (self.data / "lb2.db").read_bytes()
+            self.edit("lb2", change, "PRAGMA journal_mode = DELETE")
+            self.assert_wrong("files", f"lb2: {what} does not match its checksum")
+            (self.data / "lb2.db").write_bytes(whole)
+
+    def test_recorded_digest_damaged(self) -> None:
+        """A recorded digest that has changed by itself accuses nobody."""
+        self.edit("lb0", f"UPDATE digests SET digest = '{'0' * 64}' WHERE idx = 1")
+        self.assert_wrong("S4", "lb0", "the digest at index 1 does not match its")
+
+    def test_definition(self) -> None:
+        """A table that is gone, or is another one, is named."""
+        self.edit("lb2", "ALTER TABLE homes RENAME TO hones")
+        self.assert_wrong("files", "lb2: the table homes is not defined as it was")
 
 
 class ShopTests(CheckCase):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from cartnet.consensus.messages import HardState
 from cartnet.simulator.checks.truth import Truth
 from cartnet.simulator.checks.verdict import Checks
 from cartnet.simulator.cluster import SimulatedCluster
+from cartnet.storage import journal
 from cartnet.workload.findings import Incorrect, Tally
 
 
@@ -77,12 +80,17 @@ class StepTests(SynchronousTestCase):
 
     def test_lower_term(self) -> None:
         """A file whose term falls is seen (R7)."""
-        self.cluster.cursor("it1").execute("UPDATE hard_state SET term = 0")
+        self.save("it1", HardState(0))
 
         self.assert_incorrect("R7")
 
     def test_second_vote(self) -> None:
         """A file with another vote in one term is seen (R7)."""
-        self.cluster.cursor("it1").execute("UPDATE hard_state SET vote = 'it2'")
+        term = journal.state(self.cluster.cursor("it1")).hard_state.term
+        self.save("it1", HardState(term, "it2"))
 
         self.assert_incorrect("R7")
+
+    def save(self, name: str, new: HardState) -> None:
+        cursor = self.cluster.cursor(name)
+        journal.save(cursor, replace(journal.state(cursor), hard_state=new))

@@ -1,0 +1,148 @@
+"""Whatever changes in storage's own tables, opening the file finds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from cartnet.consensus.messages import HardState, Life
+from cartnet.replica.scrubber import is_damage
+from cartnet.storage.journal import NULL_COMMAND, Damaged
+from cartnet.storage.snapshot import OWN_TABLES
+from cartnet.storage.storage import Recovered, Write
+from tests.storage.doubles import InlineDisk, entry, numbered, sqlite, storage
+
+FORGOTTEN = "incoming"
+"""The own table that is emptied when a file is opened."""
+
+HEAD_BYTES = 32
+"""Of a page, where a byte that is 0 says something, too."""
+
+
+class DamageCase(SynchronousTestCase):
+    """A file with rows in every one of storage's own tables."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        store = storage(self.path, InlineDisk())
+        self.successResultOf(store.open())
+        entries = (*numbered(1, 3), entry(4, 2, NULL_COMMAND), entry(5, 2, b"5"))
+        founders, lives = {"s1r0": "07" * 16}, {"s1r1": Life("f1", 1, "now")}
+        self.successResultOf(
+            store.write(
+                Write(HardState(3, "s1r1"), entries, 5, founders=founders, lives=lives)
+            )
+        )
+        self.successResultOf(store.write(Write(compact_through=2)))
+        self.successResultOf(store.close())
+        self.whole = self.path.read_bytes()
+
+    def opened(self) -> Recovered | Failure:
+        """Open the file, as it is now."""
+        store = storage(self.path, InlineDisk())
+        outcome: list[Any] = []
+        store.open().addBoth(outcome.append)
+        self.successResultOf(store.close())
+        recovered: Recovered | Failure = outcome[0]
+        return recovered
+
+    def assert_found(self, statement: str) -> None:
+        """Damage done by ``statement`` is found, and the file would be set aside."""
+        self.path.write_bytes(self.whole)
+        connection = sqlite.connect(self.path, isolation_level=None)
+        try:
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            self.assertGreater(connection.execute(statement).rowcount, 0, statement)
+        finally:
+            connection.close()
+        outcome = self.opened()
+        assert isinstance(outcome, Failure), statement
+        self.assertTrue(is_damage(outcome), f"{statement}: {outcome.value!r}")
+
+    def query(self, sql: str) -> list[Any]:
+        connection = sqlite.connect(self.path)
+        try:
+            found: list[Any] = connection.execute(sql).fetchall()
+            return found
+        finally:
+            connection.close()
+
+
+class ColumnTests(DamageCase):
+    def test_every_column(self) -> None:
+        """Another number or text, or another type, in any column of any row."""
+        for table in sorted(OWN_TABLES - {FORGOTTEN}):
+            # The first column is the key.
+            columns = [row[1] for row in self.query(f"PRAGMA table_info({table})")]
+            keys = [row[0] for row in self.query(f"SELECT {columns[0]} FROM {table}")]
+            self.assertTrue(keys, table)
+            for column in columns:
+                values = [f"{column} + 100"]
+                if column not in {"one", "idx"}:  # Row numbers have but one type.
+                    values.append(f"{column} || 'x'")
+                    values.append(f"CAST({column} || 'x' AS BLOB)")
+                    values.append("CAST(x'ff' AS TEXT)")
+                for value in values:
+                    for key in keys:
+                        self.path.write_bytes(self.whole)
+                        self.assert_found(
+                            f"UPDATE {table} SET {column} = {value}"
+                            f" WHERE {columns[0]} = {key!r}"
+                        )
+
+    def test_every_row(self) -> None:
+        """A row that is gone, of any table that needs it."""
+        for table, rows in {
+            "hard_state": "1",
+            "log_base": "1",
+            "digest": "1",
+            "log": "idx = 4",
+            "meta": "key IN ('starts', 'checksum', 'schema', 'format', 'founders')",
+        }.items():
+            self.assert_found(f"DELETE FROM {table} WHERE {rows}")
+
+    def test_term_in_an_old_entry(self) -> None:
+        """An entry is looked at that nobody has asked for, since elections go by it."""
+        self.assert_found("UPDATE log SET term = 2 WHERE idx = 3")
+
+    def test_vote(self) -> None:
+        """A vote that was never given, or is forgotten, is no vote."""
+        self.assert_found("UPDATE hard_state SET vote = 's1r0'")
+        self.assert_found("UPDATE hard_state SET vote = NULL")
+        outcome = self.opened()
+        assert isinstance(outcome, Failure)
+        self.assertIn(
+            "hard_state does not match its checksum", outcome.getErrorMessage()
+        )
+        self.assertTrue(outcome.check(Damaged))
+
+
+class ByteTests(DamageCase):
+    def test_every_byte(self) -> None:
+        """Whichever byte of an own table's page is changed: the file holds what it
+        held, or damage is found."""
+        sound = self.opened()
+        assert isinstance(sound, Recovered)
+        self.path.write_bytes(self.whole)
+        (size,) = self.query("PRAGMA page_size")[0]
+        for table, page in self.query("SELECT name, rootpage FROM sqlite_master"):
+            if table not in OWN_TABLES:
+                continue
+            start = (page - 1) * size
+            content = self.whole[start : start + size]
+            for at in (
+                at for at, byte in enumerate(content) if byte or at < HEAD_BYTES
+            ):
+                changed = bytearray(self.whole)
+                changed[start + at] ^= 1 << at % 8
+                self.path.write_bytes(changed)
+                outcome = self.opened()
+                if isinstance(outcome, Failure):
+                    self.assertTrue(
+                        is_damage(outcome), f"{table}, {at}: {outcome.value!r}"
+                    )
+                else:
+                    self.assertEqual(outcome, sound, f"{table}, {at}")
