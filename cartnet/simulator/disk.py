@@ -45,11 +45,16 @@ class SimulatedDisk:
     :ivar files: what is on it.
     :ivar before: called with each statement before it runs; what it raises, the
         statement raises (a full disk, an error, :class:`Cut`).
+    :ivar after: likewise, once it has run.
     :ivar cut: called where that was :class:`Cut`.
     :ivar written: called when a job of a writer is over, and synced if it had to be,
         before its process hears of it.
     :ivar process: whose disk it is for now.
     :ivar generation: counts how often its files were replaced by others, or damaged.
+    :ivar tearing: a power cut takes what is not synced, or the end of it; a sync that
+        is not over has synced nothing.
+    :ivar lost: counts power cuts that took something; ``torn`` those that left a part
+        of what was not synced.
     """
 
     def __init__(self, clock: SimulatedClock, random: Random, speed: Speed) -> None:
@@ -58,10 +63,13 @@ class SimulatedDisk:
         self.speed = speed
         self.files: dict[Path, File] = {}
         self.before: Callable[[str], None] | None = None
+        self.after: Callable[[str], None] | None = None
         self.cut: Callable[[], None] | None = None
         self.written: Callable[[File], None] | None = None
         self.process = Process()
         self.generation = 0
+        self.tearing = False
+        self.lost = self.torn = 0
         self._stalled_until = 0.0
         self._workers: dict[SimulatedWorker, None] = {}
 
@@ -93,7 +101,9 @@ class SimulatedDisk:
         self.process = Process()
         self._workers.clear()
         for file in self.files.values():
-            file.crash(lose_unsynced=power_lost and self.random.random() < 0.75)
+            loses = power_lost and (self.tearing or self.random.random() < 0.75)
+            file.crash(lose_unsynced=loses)
+        self.tearing = False
 
     def copy(self) -> dict[Path, bytes]:
         """What every file holds; call it between a crash and a start."""
@@ -119,12 +129,16 @@ class Cursor(sqlite3.Cursor):
     @override
     def execute(self, sql: str, parameters: Any = (), /) -> Cursor:
         self.connection.notice(sql)
-        return super().execute(sql, parameters)
+        super().execute(sql, parameters)
+        self.connection.noticed(sql)
+        return self
 
     @override
     def executemany(self, sql: str, parameters: Any, /) -> Cursor:
         self.connection.notice(sql)
-        return super().executemany(sql, parameters)
+        super().executemany(sql, parameters)
+        self.connection.noticed(sql)
+        return self
 
 
 class Connection(sqlite3.Connection):
@@ -142,6 +156,9 @@ class Connection(sqlite3.Connection):
 
     def notice(self, sql: str) -> None:
         self.file.notice(sql)
+
+    def noticed(self, sql: str) -> None:
+        self.file.noticed(sql)
 
     def plain_cursor(self) -> sqlite3.Cursor:
         """One whose statements nobody is told of."""
@@ -172,13 +189,17 @@ class File:
         self.interrupted = False
         self._reads = False
         self._disk = disk
-        self._synced_image: bytes | None = None  # Only where it is not what is there.
+        # What a power cut may leave, oldest first: empty where nothing can be lost.
+        self._left: list[bytes] = []
         self._connect(image)
 
     def run(self, job: Job, *, read_only: bool) -> tuple[Any, bool]:
         """Run a job; give its result or Failure, and whether it synced something."""
         self._level_at_commit = 0
         self._reads = read_only
+        tearing = self._disk.tearing and not read_only
+        if tearing and not self._left:
+            self._left.append(self.connection.image())
         try:
             result = job(self.connection)
             assert not self.connection.in_transaction, "a job ends its transaction"
@@ -187,9 +208,13 @@ class File:
             result, synced = Failure(), False
             self.connection.rollback()
         self.interrupted = False
-        if synced:
-            self._synced_image = None
+        if tearing and self._level_at_commit and not synced:
+            self._left.append(self.connection.image())
         return result, synced
+
+    def synced(self) -> None:
+        """All that was committed is safe."""
+        self._left.clear()
 
     def plain_cursor(self) -> sqlite3.Cursor:
         """For whoever looks on, unnoticed."""
@@ -206,18 +231,26 @@ class File:
             raise sqlite3.OperationalError("interrupted")
         if head.startswith("PRAGMA SYNCHRONOUS"):
             # Whatever is committed at a lower level may be lost from here on.
-            if self._synced_image is None:
-                self._synced_image = self.connection.image()
+            if not self._left:
+                self._left.append(self.connection.image())
         elif head.startswith("COMMIT"):
             self._level_at_commit = self.connection.level()
 
+    def noticed(self, sql: str) -> None:
+        if self._disk.after is not None and not self._reads:
+            self._disk.after(sql)
+
     def crash(self, *, lose_unsynced: bool) -> None:
-        """Roll back what is open; with ``lose_unsynced`` to the last sync."""
+        """Roll back what is open; with ``lose_unsynced`` to the last sync, or to where
+        the disk was with what followed it."""
         self.connection.rollback()
         image = self.connection.image()
-        if lose_unsynced and self._synced_image is not None:
-            image = self._synced_image
-        self._synced_image = None
+        if lose_unsynced and self._left:
+            chosen = self._disk.random.randrange(len(self._left))
+            self._disk.lost += self._left[chosen] != image
+            self._disk.torn += chosen > 0
+            image = self._left[chosen]
+        self._left.clear()
         self._close()
         self._connect(image)
 
@@ -291,7 +324,7 @@ class SimulatedWorker:
         if synced:
             self._later(
                 self._disk.speed.sync,
-                self._finish,
+                self._synced,
                 done,
                 result,
                 seconds_min=self._disk.sync_seconds_min,
@@ -299,9 +332,14 @@ class SimulatedWorker:
         else:
             self._finish(done, result)
 
+    def _synced(self, done: Deferred[Any], result: Any) -> None:
+        self._file.synced()
+        self._finish(done, result)
+
     def _finish(self, done: Deferred[Any], result: Any) -> None:
         self._busy = False
-        if self._disk.written is not None and not self._read_only:
+        failed = isinstance(result, Failure)
+        if self._disk.written is not None and not self._read_only and not failed:
             self._disk.written(self._file)
         self._next()
         if not done.called:  # It may have been cancelled.
