@@ -13,6 +13,7 @@ Read in this order::
     watcher.py       a follower of the inventory's feed
     prober.py        whether every group takes writes, once all was healed
     crowd.py         all of them, from their first call to the last
+    stale.py         reads that may be old
     linearizable.py  Wing and Gong's search, as Lowe made it fast
     models.py        S5: carts, usernames and the inventory as histories show them
 """

@@ -74,9 +74,11 @@ class Caller:
         anonymous: bool = False,
         insist: bool = False,
         client: GroupClient | None = None,
+        stale: bool = False,
     ) -> Operation:
         """Have the shop do something, and write down what came of it."""
         operation = self.history.begin(user, call, args or {}, key, self.name)
+        operation.stale = stale
         await self.repeat(operation, anonymous, insist, client)
         self.tally.operations[operation.ending] += 1
         return operation
@@ -100,6 +102,7 @@ class Caller:
                     operation.args,
                     session=session,
                     key=operation.key,
+                    stale=operation.stale,
                     resend=True,
                 )
             except Refused as refused:
@@ -120,6 +123,7 @@ class Caller:
 
     def send_also(self, operation: Operation) -> None:
         """Send it once more at the same time, and do not listen."""
+        operation.sendings += 1
         sending = self._client.call(
             operation.call,
             operation.args,

@@ -48,6 +48,9 @@ class Demand:
     :ivar operator_password: with which the operator logs in.
     :ivar logins: how many of the wishes to log in are followed: each costs a hash.
     :ivar share: what of the shop is asked for.
+    :ivar sale: how much of one item, which most then want, there is at most (W4); 0 for
+        no such sale.
+    :ivar roaming: one watcher comes and goes.
     """
 
     users: int
@@ -56,6 +59,8 @@ class Demand:
     operator_password: str
     logins: float = 1.0
     share: Share = field(default_factory=Share)
+    sale: int = 0
+    roaming: bool = False
 
 
 class Crowd:
@@ -65,6 +70,7 @@ class Crowd:
     :ivar share: what of the shop they use.
     :ivar busy: how many have not ended yet.
     :ivar failures: what went wrong with those that have.
+    :ivar wanted: what a flash sale is of, if there is one.
     """
 
     def __init__(
@@ -83,6 +89,7 @@ class Crowd:
         self._place = hosts
         self.busy = 0
         self.failures: list[Failure] = []
+        self.wanted = share.items[1] if demand.sale else None
         random = hosts.random("customers")
         for number in range(demand.users):
             user = f"{share.prefix}user{number}"
@@ -102,6 +109,7 @@ class Crowd:
                         share,
                         demand.think_seconds,
                         demand.logins,
+                        self.wanted,
                     )
                 )
         host = self._host("operator")
@@ -115,6 +123,7 @@ class Crowd:
             3 * demand.think_seconds,
             demand.stock,
             demand.operator_password,
+            (self.wanted, demand.sale) if self.wanted is not None else None,
         )
         host = self._host("prober")
         self.prober = Prober(
@@ -129,6 +138,8 @@ class Crowd:
         for number in range(2):
             host = self._host(f"watcher{number}")
             self.watchers.append(Watcher(host, hosts.seams(host), tally, share))
+        self._roaming = demand.roaming
+        self._steps = hosts.random("a watcher's steps")
 
     @property
     def _callers(self) -> list[Device | Operator]:
@@ -141,12 +152,14 @@ class Crowd:
     def begin(self) -> None:
         for watcher in self.watchers:
             watcher.follow(self._place.clients(watcher.name)["lb"])
+        if self._roaming:
+            self._follow(self.watchers[-1].roam(self._steps))
         for caller in self._callers:
             self._follow(caller.live())
 
     def stop(self) -> None:
         """Ask all to end with the operation that they have in hand."""
-        for caller in self._callers:
+        for caller in (*self._callers, *self.watchers):
             caller.stopping = True
 
     def probe(self, shards: Sequence[str]) -> None:
@@ -162,6 +175,13 @@ class Crowd:
         """Have all find out what they do not know; call it once all have ended."""
         for caller in self._callers:
             self._follow(caller.find_out())
+
+    def sell_out(self) -> None:
+        """End a flash sale: have every shopper buy until there is nothing left."""
+        first = {device.user: device for device in reversed(self.devices)}
+        for device in first.values():
+            assert self.wanted is not None
+            self._follow(device.sell_out(self.wanted))
 
     def check(self) -> None:
         """:raises Exception: what went wrong with one of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cartnet.limits import CART_LINES_MAX, QUANTITY_MAX
 from cartnet.workload.caller import Caller
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from cartnet.workload.findings import Tally
     from cartnet.workload.history import History, Operation
     from cartnet.workload.share import Share
+
+
+STALE_SHARE: Final = 0.2
+"""Of the reads, those that are content with an old answer."""
+
+
+SALE_SHARE: Final = 0.6
+"""Of all that is done while there is a flash sale, what is about it."""
+
+SALE_TRIES_MAX: Final = 1_000
+"""More than there is in stock."""
 
 
 class Device(Caller):
@@ -38,6 +49,7 @@ class Device(Caller):
         share: Share,
         think_seconds: float,
         logins: float,
+        wanted: str | None = None,
     ) -> None:
         super().__init__(
             f"{user}.{number}", clients["lb"], seams, random, history, tally, share
@@ -50,6 +62,7 @@ class Device(Caller):
         self._number = number
         self._think_seconds = think_seconds
         self._logins = logins
+        self._wanted = wanted
 
     async def live(self) -> None:
         """Sign up and in, then shop until told to stop."""
@@ -93,6 +106,12 @@ class Device(Caller):
     # --- One operation ---------------------------------------------------------------
 
     async def _something(self) -> None:
+        if self._wanted is not None and self.random.random() < SALE_SHARE:
+            quantity = self.random.choice((1, 1, 2))
+            args = {"item": self._wanted, "quantity": quantity}
+            await self._write("set_quantity", args)
+            await self._check_out()
+            return
         item = self.random.choice(self.share.items)
         match self.random.randrange(20):
             case 0 | 1 | 2 | 3 | 4:
@@ -110,7 +129,11 @@ class Device(Caller):
             case 14:
                 await self._read("list_orders", {"limit": 1000})
             case 15 | 16 | 17:
-                await self.do("", "get_inventory", anonymous=True)
+                stale = self.random.random() < STALE_SHARE
+                client = self._clients["it"] if self.random.random() < 0.3 else None
+                await self.do(
+                    "", "get_inventory", anonymous=True, client=client, stale=stale
+                )
             case 18 if self.random.random() < self._logins:
                 wrong = self.random.choice(self._passwords)
                 await self.log_in(wrong)
@@ -125,8 +148,10 @@ class Device(Caller):
 
     async def _read(self, call: str, args: dict[str, Any]) -> None:
         client = self._clients[self.shard] if self.random.random() < 0.3 else None
-        operation = await self.do(self.user, call, args, client=client)
-        self._still_known(operation)
+        stale = self.random.random() < STALE_SHARE
+        operation = await self.do(self.user, call, args, client=client, stale=stale)
+        if not stale:  # Such a one may be from before the login.
+            self._still_known(operation)
 
     async def _check_out(self) -> None:
         args: dict[str, Any] = {}
@@ -191,6 +216,30 @@ class Device(Caller):
             f" after version {self._version}",
         )
         self._version = cart["version"]
+
+    async def sell_out(self, item: str) -> None:
+        """Buy one piece after the other until a checkout is told that there is none.
+
+        So at the end as many have been sold as there were: not one was sold twice, and
+        none is held back by an order that came to nothing.
+        """
+        for _ in range(SALE_TRIES_MAX):
+            cart = await self._surely("get_cart", {}, None)
+            for line in cart.answer["items"]:
+                if line["item"] != item:
+                    gone = {"item": line["item"]}
+                    await self._surely("remove_from_cart", gone, self.key())
+            one = {"item": item, "quantity": 1}
+            await self._surely("set_quantity", one, self.key())
+            bought = await self._surely("checkout", {}, self.key())
+            if bought.refused is not None and bought.refused.code == "out_of_stock":
+                return
+        raise AssertionError(f"{item} is never sold out")
+
+    async def _surely(
+        self, call: str, args: dict[str, Any], key: str | None
+    ) -> Operation:
+        return await self.do(self.user, call, args, key=key, insist=True)
 
     async def _race_for_a_name(self) -> None:
         name = f"{self.share.prefix}name{self.random.randrange(self.share.names)}"

@@ -31,6 +31,7 @@ class Operation:
     :ivar ended: when it was known how it ended, or given up.
     :ivar sendings: how often it was sent.
     :ivar direct: to the group itself, past the balancers.
+    :ivar stale: a read that was content with an old answer.
     """
 
     user: str
@@ -48,6 +49,7 @@ class Operation:
     ended: float | None = None
     sendings: int = 0
     direct: bool = False
+    stale: bool = False
 
     def __str__(self) -> str:
         came = self.answer if self.ending == "ok" else self.refused

@@ -42,7 +42,7 @@ def check(
     names: dict[str, list[Timed]] = defaultdict(list)
     inventory: list[Timed] = []
     for operation in history.operations:
-        if operation.ending == "nothing" or operation.again:
+        if operation.ending == "nothing" or operation.again or operation.stale:
             continue
         if operation.call in ("create_account", "login"):
             if operation.user != "operator":

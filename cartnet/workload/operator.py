@@ -37,6 +37,7 @@ class Operator(Caller):
         think_seconds: float,
         stock: int,
         password: str,
+        sale: tuple[str, int] | None = None,
     ) -> None:
         # Keys are the operator's of the shop, who has others as well.
         name = f"{share.prefix}{NAME}"
@@ -45,6 +46,7 @@ class Operator(Caller):
         self._think_seconds = think_seconds
         self._stock = stock
         self._password = password
+        self._sale = sale
 
     async def live(self) -> None:
         if self.session is None:
@@ -54,6 +56,8 @@ class Operator(Caller):
                 operation.ending == "ok",
                 operation,
             )
+        if self._sale is not None:
+            await self.put(*self._sale, insist=True)
         while not self.stopping:
             await self._something()
             await self.pause(self.random.expovariate(1 / self._think_seconds))
@@ -68,7 +72,10 @@ class Operator(Caller):
     async def _something(self) -> None:
         random = self.random
         item = random.choice(self.share.items)
+        sale = self._sale is not None
         match random.randrange(10):
+            case _ if self._sale is not None and item == self._sale[0]:
+                pass  # No more of it than there were.
             case 0 | 1 | 2 if item not in self.share.counted:
                 await self.put(item, random.randrange(self._stock))
             case 3 | 4 | 5 | 6:
@@ -76,7 +83,7 @@ class Operator(Caller):
                 await self.change_stock(item, change)
             case 7:
                 await self.remove(self.share.items[-1])
-            case 8 if self.share.whole and random.random() < 0.2:
+            case 8 if self.share.whole and not sale and random.random() < 0.2:
                 await self.do(NAME, "reset_inventory", key=self.key())
             case _:
                 await self.do("", "get_inventory", anonymous=True)

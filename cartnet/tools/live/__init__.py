@@ -19,5 +19,6 @@ Read in this order::
     figures.py       counts, latencies and gaps
     history_file.py  the recorded history
     page.py          the report for a browser
+    style.py         how that looks
     timeline.py      its picture: who did what, when
 """

@@ -77,6 +77,7 @@ class Chaos:
         self._observer = observer
         self._seen = seen
         self._stopping = False
+        self._deck: list[Kind] = []
         self._groups = [
             group
             for group in configuration.topology.groups
@@ -114,7 +115,9 @@ class Chaos:
         victim = self._random.choice(group.names)
         if leader is not None and self._random.random() < 0.5:
             victim = leader
-        kind = self._random.choice(KINDS)
+        if not self._deck:
+            self._deck = self._random.sample(KINDS, len(KINDS))
+        kind = self._deck.pop()
         if kind.begin == "kill" and not await self._is_hosted(victim):
             kind = RESTART
         if kind.begin == "transfer":

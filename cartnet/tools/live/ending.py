@@ -20,13 +20,12 @@ if TYPE_CHECKING:
     from cartnet.workload.device import Device
 
 ENDING_SECONDS_MAX: Final = 60.0
-"""For each thing that must come to pass once the customers were told to stop."""
+"""For all that must come to pass once the customers were told to stop."""
 
 HURRIED_SECONDS_MAX: Final = 5.0
 """The same, where somebody has lost patience."""
 
 CLEANING_SECONDS_MAX: Final = 20.0
-FAREWELL_SECONDS_MAX: Final = 3.0
 POLL_SECONDS: Final = 0.05
 
 SERVING: Final = "all groups take writes"
@@ -43,10 +42,12 @@ class Ending:
         self._crowd = crowd
         self._clock = clock
         self._seen = seen
+        self._since = 0.0
 
     async def settle(self) -> None:
         """Wait for what must come to pass, and note how long each thing took."""
         crowd, seen = self._crowd, self._seen
+        self._since = self._clock.seconds()
         crowd.stop()
         crowd.probe([name for name in seen.groups if name not in ("lb", "it")])
         await self._await(SERVING, self._unproven)
@@ -61,7 +62,7 @@ class Ending:
     async def _await(self, what: str, missing: Callable[[], str | None]) -> None:
         began = self._clock.seconds()
         while (missed := missing()) is not None:
-            if self._clock.seconds() - began > self._seconds_max:
+            if self._left <= 0:
                 self._seen.awaited[what] = None
                 self._seen.missing[what] = missed
                 return
@@ -69,9 +70,11 @@ class Ending:
         self._seen.awaited[what] = self._clock.seconds() - began
 
     @property
-    def _seconds_max(self) -> float:
+    def _left(self) -> float:
+        """Seconds that are left for all of it."""
         hurried = self._seen.interrupted
-        return HURRIED_SECONDS_MAX if hurried else ENDING_SECONDS_MAX
+        most = HURRIED_SECONDS_MAX if hurried else ENDING_SECONDS_MAX
+        return self._since + most - self._clock.seconds()
 
     def _unproven(self) -> str | None:
         prober, seen = self._crowd.prober, self._seen
@@ -98,9 +101,10 @@ class Ending:
         began = self._clock.seconds()
         devices = {device.user: device for device in self._crowd.devices}
         signed_in = {u: d for u, d in devices.items() if d.session is not None}
-        while (left := began + self._seconds_max - self._clock.seconds()) > 0:
+        self._seen.missing[PLACED] = "nobody could be asked"
+        while self._left > 0:
             for user, device in signed_in.items():
-                orders = await self._within(left, orders_of(device))
+                orders = await self._within(self._left, orders_of(device))
                 if orders is not None:
                     self._seen.orders[user] = orders
             pending = self._pending(signed_in)
@@ -126,7 +130,7 @@ class Ending:
     async def _look_at_stock(self) -> None:
         operator = self._crowd.operator
         read = operator.do("", "get_inventory", anonymous=True, insist=True)
-        operation = await self._within(self._seconds_max, read)
+        operation = await self._within(self._left, read)
         if operation is not None and operation.ending == "ok":
             self._seen.stock = {
                 each["id"]: each["stock"] for each in operation.answer["items"]
@@ -148,20 +152,22 @@ class Ending:
         operator, seen = self._crowd.operator, self._seen
         end = self._clock.seconds() + CLEANING_SECONDS_MAX
         for item in seen.share.items if operator.session is not None else ():
-            left = max(0.1, end - self._clock.seconds())
-            gone = await self._within(left, operator.remove(item, insist=True))
+            removing = operator.remove(item, insist=True)
+            gone = await self._within(end - self._clock.seconds(), removing)
             known = gone is not None and gone.ending in ("ok", "refused")
             if not known:
-                seen.left.append(f"item {item} may still be in the inventory")
+                seen.left.append(
+                    f"item {item} may still be in the inventory: remove it there"
+                )
         for caller in (*self._crowd.devices, operator):
             if caller.session is not None:
-                await self._within(FAREWELL_SECONDS_MAX, caller.log_out())
+                await self._within(end - self._clock.seconds(), caller.log_out())
 
     async def _within(self, seconds: float, work: Coroutine[Any, Any, Any]) -> Any:
         """What came of it; None where it took too long or was refused."""
         doing = Deferred.fromCoroutine(work)
         try:
-            return await doing.addTimeout(seconds, self._clock)
+            return await doing.addTimeout(max(0.1, seconds), self._clock)
         except (DeferredTimeoutError, CancelledError, Refused):
             return None
 

@@ -54,9 +54,12 @@ def _row(call: str, operations: Sequence[Operation]) -> Row:
 def longest_gaps(seen: Seen) -> dict[str, tuple[float, float]]:
     """How long each group gave no answer while customers shopped, and when that began.
 
-    An answer speaks for all groups that it needed.
+    An answer speaks for all groups that it needed. Of a shard where no shopper lives
+    nothing is said.
     """
-    answers: dict[str, list[float]] = {group: [] for group in seen.groups}
+    shoppers = {e.user for e in seen.operations if e.call == "checkout"}
+    asked = {"lb", "it", *(seen.shard(user) for user in shoppers)}
+    answers: dict[str, list[float]] = {g: [] for g in seen.groups if g in asked}
     homes: dict[str, str | None] = {}
     for each in seen.operations:
         if each.ended is None or each.ending not in ("ok", "refused"):
@@ -64,7 +67,8 @@ def longest_gaps(seen: Seen) -> dict[str, tuple[float, float]]:
         if each.user not in homes:
             homes[each.user] = seen.shard(each.user)
         for group in _groups(each, homes[each.user]):
-            answers[group].append(each.ended)
+            if group in answers:
+                answers[group].append(each.ended)
     gaps = {}
     for group, times in answers.items():
         within = [t for t in sorted(times) if seen.began < t < seen.stopped]

@@ -144,7 +144,7 @@ def _liveness(seen: Seen, report: Report) -> None:
     for what in (SERVING, ANSWERED, FOUND_OUT, PLACED, CAUGHT_UP):
         if seen.awaited.get(what, 0.0) is not None:
             continue
-        told = f"{what}: not within {ENDING_SECONDS_MAX:g} s: {seen.missing[what]}"
+        told = f"not within {ENDING_SECONDS_MAX:g} s: {what}; {seen.missing[what]}"
         where = {PLACED: "S8", CAUGHT_UP: "feeds"}.get(what, "L1")
         wrong = report[where].notes if seen.interrupted else report[where].wrong
         wrong.append(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -173,6 +174,8 @@ class LiveRun:
         self._observer.start()
         seen = self.seen
         seen.began = self._clock.seconds()
+        started = datetime.fromtimestamp(self._seams.wall(), UTC)
+        seen.started = started.strftime("%Y-%m-%d %H:%M:%S UTC")
         self._crowd.begin()
         raging = None
         if self._chaos is not None:

@@ -57,6 +57,7 @@ class Seen:
 
     :ivar groups: the names of the cluster's groups.
     :ivar share: what of the shop was used.
+    :ivar started: when, by the wall clock, for people.
     :ivar began: when customers began, ``stopped`` when they were asked to stop.
     :ivar offices: who led, oldest first.
     :ivar leaders: who said to lead which group in which term.
@@ -77,6 +78,7 @@ class Seen:
     share: Share
     history: History
     findings: Findings = field(default_factory=Findings)
+    started: str = ""
     began: float = 0.0
     stopped: float = 0.0
     watchers: list[Watcher] = field(default_factory=list)
