@@ -73,6 +73,7 @@ class Options:
     :ivar users: of customers, as ``think_seconds`` and ``stock`` (:class:`Demand`).
     :ivar drift: by what share of the true time replicas' clocks are too fast or slow,
         at most.
+    :ivar sale: as ``roaming`` (:class:`Demand`).
     """
 
     sizes: dict[str, int]
@@ -92,6 +93,8 @@ class Options:
     think_seconds: float
     stock: int
     drift: float = 0.0
+    sale: int = 0
+    roaming: bool = False
 
     @property
     def configuration(self) -> str:
@@ -116,7 +119,14 @@ class Options:
     @property
     def demand(self) -> Demand:
         """What customers ask of it."""
-        return Demand(self.users, self.think_seconds, self.stock, OPERATOR_PASSWORD)
+        return Demand(
+            self.users,
+            self.think_seconds,
+            self.stock,
+            OPERATOR_PASSWORD,
+            sale=self.sale,
+            roaming=self.roaming,
+        )
 
     def link(self) -> Link:
         """A link as they are while nothing is done to them."""
@@ -167,4 +177,6 @@ def draw(seed: int) -> Options:
         think_seconds=random.choice((0.05, 0.2, 0.6)),
         stock=random.choice((20, 100, 1_000)),
         drift=random.choice((0.0, 0.0, 0.01)),
+        sale=random.choice((0, 0, 0, 8, 30)),
+        roaming=random.random() < 0.5,
     )

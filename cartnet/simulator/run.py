@@ -113,6 +113,9 @@ class Run:
             for mark in RARE:
                 self.tally.reached[mark] += mark in line
         world = self.cluster.world
+        disks = [host.disk for host in world.hosts.values()]
+        self.tally.reached["a power cut took something"] += sum(d.lost for d in disks)
+        self.tally.reached["a power cut left a part"] += sum(d.torn for d in disks)
         return Outcome(
             self._seed, status, told, world.digest, world.clock.seconds(), self.tally
         )
@@ -143,6 +146,9 @@ class Run:
         )
         self.crowd.settle()
         self._await("S6 customers find out", ENDING_SECONDS_MAX, self.crowd.at_work)
+        if self.crowd.wanted is not None:
+            self.crowd.sell_out()
+            self._await("W4 all is sold", ENDING_SECONDS_MAX, self.crowd.at_work)
         self._await(
             "S4 S8 O4 replicas are equal, no order is pending",
             SETTLING_SECONDS_MAX,
