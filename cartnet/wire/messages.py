@@ -31,6 +31,9 @@ def decode_message(line: bytes) -> PeerMessage:
     :raises BadMessage: it is something else, or holds numbers that no log can.
     """
     try:
+        if not line.isascii():
+            # Commands and snapshots' rows are left raw, and not looked into.
+            line.decode()
         message: PeerMessage = _decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise BadMessage(one_line(str(error))) from None

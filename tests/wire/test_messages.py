@@ -88,6 +88,17 @@ class MessageTests(SynchronousTestCase):
             except BadMessage as error:
                 self.assertTrue(str(error).isprintable())
 
+    def test_no_text(self) -> None:
+        """Bytes that are no UTF-8 are refused in a command, too, which is not looked
+        into before it is applied."""
+        line = encode_message(
+            AppendEntries(3, 7, 2, 6, (Entry(8, 3, msgspec.Raw(b'{"do":"XYZ"}')),))
+        )
+        self.assertIn(b"XYZ", line)
+        for bad in (b"\xff", b"\xc3", b"\xed\xa0\x80"):
+            with self.assertRaises(BadMessage):
+                decode_message(line.replace(b"XYZ", bad))
+
     def test_impossible_logs_are_refused(self) -> None:
         """Numbers out of bounds, gaps and falling terms never reach a log."""
         null = msgspec.Raw(b"null")
