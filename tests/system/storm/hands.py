@@ -18,7 +18,7 @@ from tests.system.clusters import Cluster, free_ports
 from tests.system.lines import Admin
 from tests.system.storm import detour
 from tests.system.storm.disks import Disks
-from tests.system.storm.links import CLIENTS, Links
+from tests.system.storm.links import CLIENTS, JUDGE, OUTSIDE, Links
 from tests.system.storm.outages import Outages
 from tests.system.storm.proxy import Proxy
 from tests.system.waiting import eventually
@@ -61,6 +61,10 @@ class Hands(abc.ABC):
     def stop(self) -> None:
         """Stop it, as it should be stopped."""
         self._cluster.stop()
+
+    def judges_way(self) -> list[str]:
+        """What becomes the command behind it, whose connections are in the storm."""
+        return []
 
     def clear(self) -> None:  # noqa: B027 # not all hands have something to do
         """End what troubles have left that could not be ended one by one."""
@@ -117,7 +121,7 @@ class ProcessEach(Hands):
     def __init__(self, cluster: Cluster, outages: Outages, random: Random) -> None:
         super().__init__(cluster, random)
         self._outages = outages
-        dialers = [*cluster.addresses, CLIENTS]
+        dialers = [*cluster.addresses, *OUTSIDE]
         self._proxy = Proxy(dialers, cluster.addresses, random)
         self.entrance = self._proxy.host(CLIENTS)
         groups = {group: cluster.members(group) for group in cluster.groups}
@@ -180,8 +184,15 @@ class ProcessEach(Hands):
 
     def _start(self, name: str) -> None:
         admin = f"tcp:{self._admin_ports[name]}:interface=127.0.0.1"
-        wrapper = [sys.executable, detour.__file__, self._proxy.host(name)]
-        self._cluster.start(name, "--replica", name, "--admin", admin, wrapper=wrapper)
+        way = self._way(name)
+        self._cluster.start(name, "--replica", name, "--admin", admin, wrapper=way)
+
+    @override
+    def judges_way(self) -> list[str]:
+        return self._way(JUDGE)
+
+    def _way(self, dialer: str) -> list[str]:
+        return [sys.executable, detour.__file__, self._proxy.host(dialer)]
 
     def _kill(self, name: str) -> None:
         self._cluster.kill(name)

@@ -11,7 +11,9 @@ from typing import Final
 from tests.system.storm.proxy import Direction, Proxy, Weather
 
 CLIENTS: Final = "clients"
-"""All of them, as one of those who dial."""
+JUDGE: Final = "judge"
+OUTSIDE: Final = (CLIENTS, JUDGE)
+"""Those of the people outside who dial balancers."""
 
 KINDS: Final = (
     *("cut off", "deaf", "mute", "parted", "one way"),
@@ -74,7 +76,7 @@ class Links:
                 return _both(name, everybody), Weather(lost=share)
             case "garbled":
                 # A client is told of a bad line, and may go on.
-                replicas = [each for each in everybody if each != CLIENTS]
+                replicas = [each for each in everybody if each not in OUTSIDE]
                 return _both(name, replicas), Weather(damaged=DAMAGED_SHARE)
             case _:
                 return _both(name, everybody), NONE
@@ -100,10 +102,10 @@ class Links:
             self._heal(directions, HELD)
 
     def _others(self, name: str) -> list[str]:
-        """Everybody else, and the clients for a balancer."""
+        """Everybody else, and people for a balancer."""
         others = [each for group in self._groups.values() for each in group]
         others.remove(name)
-        return [*others, CLIENTS] if name in self._groups["lb"] else others
+        return [*others, *OUTSIDE] if name in self._groups["lb"] else others
 
     def _fellows(self, name: str) -> list[str]:
         """The others of its group."""

@@ -14,6 +14,7 @@ from tests.system.storm.attempts import Record
 from tests.system.storm.clients import Market
 from tests.system.storm.faults import Trouble
 from tests.system.storm.hands import Hands, OneProcess, ProcessEach
+from tests.system.storm.judge import Judge
 from tests.system.storm.outages import Outages
 from tests.system.storm.report import (
     AVAILABILITY,
@@ -73,6 +74,8 @@ class Storm:
             if options.each
             else OneProcess(cluster, random)
         )
+        way = self._hands.judges_way()
+        self._judge = Judge(cluster.folder, way, options.seconds, options.seed)
         self._troubles = [
             Trouble(
                 group,
@@ -102,7 +105,7 @@ class Storm:
             equal_at = self._shop(market)
         given = self._yardstick.given()
         healed_at = max(trouble.healed_at for trouble in self._troubles)
-        with holding(f"all replicas are equal in {HEALING_SECONDS_MAX:g} s"):
+        with holding(f"that takes at most {HEALING_SECONDS_MAX:g} s"):
             seconds = given(equal_at) - given(healed_at)
             assert seconds <= HEALING_SECONDS_MAX, f"that took {seconds:.1f} s"
         verdict = Verdict(self._outages, given)
@@ -128,15 +131,17 @@ class Storm:
         Return when all replicas had caught up.
         """
         holding = self._findings.holding
-        with self._people(market):
+        with self._judge, self._people(market):
             with holding("every group gets well after every trouble"):
                 self._blow()
+            with holding("all replicas catch up"):
+                for trouble in self._troubles:
+                    trouble.wait_until_whole()
+            equal_at = time.monotonic()
             with holding("everybody gets on afterwards"):
                 market.shop_on()
-        with holding("all replicas catch up"):
-            for trouble in self._troubles:
-                trouble.wait_until_whole()
-        equal_at = time.monotonic()
+            with holding("cartnet check --live: customers were told what can be"):
+                self._judge.check()
         with holding("every acknowledged write is there once, no order is pending"):
             market.verify()
         return equal_at
@@ -175,6 +180,8 @@ class Storm:
         yield ""
         longest = verdict.longest(self._record.noted)
         yield f"longest wait beside all outages: {longest:.2f} s"
+        yield from self._judge.verdict().splitlines()
+        yield ""
         yield (
             f"{sum(shopper.units for shopper in market.shoppers)} units,"
             f" {sum(len(shopper.orders) for shopper in market.shoppers)} orders,"
