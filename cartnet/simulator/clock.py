@@ -21,6 +21,9 @@ LATE_SECONDS: Final = 1e-9
 """By which calls are late on a host whose clock drifts: by its own clock, which rounds
 in another way, they would otherwise be too early at times, again and again."""
 
+CALLS_AT_ONCE_MAX: Final = 100_000
+"""More calls at one instant are a loop that would never end."""
+
 
 @implementer(IReactorTime)
 class SimulatedClock:
@@ -36,6 +39,7 @@ class SimulatedClock:
     def __init__(self) -> None:
         self.events = 0
         self._now = 0.0
+        self._at_once = 0
         self._scheduled = 0
         self._heap: list[tuple[float, int, DelayedCall]] = []
 
@@ -74,7 +78,10 @@ class SimulatedClock:
         if call is None:
             return False
         heapq.heappop(self._heap)
-        self._now = call.getTime()
+        due = call.getTime()
+        self._at_once = self._at_once + 1 if due == self._now else 0
+        assert self._at_once < CALLS_AT_ONCE_MAX, f"{call} is due again and again"
+        self._now = due
         self.events += 1
         call.called = 1
         call.func(*call.args, **call.kw)

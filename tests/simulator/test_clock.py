@@ -41,6 +41,17 @@ class SimulatedClockTests(SynchronousTestCase):
         self.assertEqual(self.ran[-1], (10.0, "tick"))
         loop.stop()
 
+    def test_endless_instant(self) -> None:
+        """Calls that are due again at once, without end, are an error and no hang."""
+
+        def again() -> None:
+            self.clock.callLater(0, again)
+
+        again()
+
+        with self.assertRaisesRegex(AssertionError, "again and again"):
+            self.clock.run_for(1)
+
     def test_cancelled(self) -> None:
         """A cancelled call does not run and is not pending."""
         self.clock.callLater(1, self.note, "no").cancel()
