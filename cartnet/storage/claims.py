@@ -70,7 +70,7 @@ def _inspect(path: Path, claimant: Owner) -> None:
             cursor.execute("BEGIN IMMEDIATE")
             owner.check(cursor, claimant, str(path))
             cursor.execute("ROLLBACK")
-    except Damaged:
+    except (Damaged, UnicodeDecodeError):
         return
     except dbapi.Error as error:
         if is_corruption(error) and "not a database" not in str(error):

@@ -329,7 +329,7 @@ def _chunks(cursor: Cursor, table: str) -> Iterator[list[tuple[object, ...]]]:
 def _stored(cursor: Cursor) -> str | None:
     cursor.execute("SELECT digest FROM digest WHERE one = 1")
     row = cursor.fetchone()
-    return None if row is None else row[0]
+    return None if row is None else str(row[0])
 
 
 def keep(cursor: Cursor, digest: str) -> None:

@@ -24,6 +24,9 @@ FORMAT_VERSION: Final = 2
 
 FORMAT_WITHOUT_CHECKSUMS: Final = "1"
 
+APPLICATION_ID: Final = int.from_bytes(b"cart")
+"""In the head of the file, so that it is known for ours whatever tables it has."""
+
 FILE_ID_BYTES: Final = 16
 
 
@@ -52,12 +55,13 @@ class Owner:
 
 
 def is_fresh(cursor: Cursor) -> bool:
-    """Whether the file has no tables yet."""
-    return not _tables(cursor)
+    """Whether there is nothing in the file yet."""
+    return not _tables(cursor) and not _is_marked(cursor)
 
 
 def create(cursor: Cursor, owner: Owner, token_bytes: Callable[[int], bytes]) -> None:
     """Write a fresh file's owner and give it a random id."""
+    cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     # Without an index of its own, whose pages could be damaged where the rows are not.
     cursor.execute(
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
@@ -178,8 +182,8 @@ def _read_ours(cursor: Cursor, path: str) -> dict[str, str]:
     :raises StartError: it is another program's, or a former release's.
     :raises Damaged: it is ours, and not what was written.
     """
-    # Two of three: the name of one may be what is damaged.
-    if len(_tables(cursor) & {"meta", "log", "hard_state"}) < 2:
+    tables = _tables(cursor)
+    if not _is_marked(cursor) and not tables >= {"meta", "log", "hard_state"}:
         raise StartError(
             f"{path} is a SQLite database, but not one of cartnet's: move it away, or"
             " change `data` in the configuration"
@@ -193,6 +197,12 @@ def _read_ours(cursor: Cursor, path: str) -> dict[str, str]:
     ):
         raise _other_format(path, FORMAT_WITHOUT_CHECKSUMS)
     return read(cursor)
+
+
+def _is_marked(cursor: Cursor) -> bool:
+    cursor.execute("PRAGMA application_id")
+    marked: bool = cursor.fetchone()[0] == APPLICATION_ID
+    return marked
 
 
 def _tables(cursor: Cursor) -> set[str]:

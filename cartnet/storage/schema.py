@@ -25,12 +25,13 @@ _decode = msgspec.json.Decoder(dict[str, str]).decode
 def check(cursor: Cursor) -> None:
     """Hold the tables' definitions against those that were kept.
 
-    :raises Damaged: one is another, or missing.
+    :raises Damaged: one is another, missing, or too many.
     """
-    tables = _tables(cursor)
-    for table, definition in _decode(owner.read(cursor)["schema"]).items():
-        missing = definition if table in DISPENSABLE else None
-        if tables.get(table, missing) != definition:
+    kept, found = _decode(owner.read(cursor)["schema"]), _tables(cursor)
+    for table in DISPENSABLE - found.keys():
+        kept.pop(table, None)
+    for table in (*kept, *found):
+        if found.get(table) != kept.get(table):
             raise Damaged.unlike_its_definition(table)
 
 

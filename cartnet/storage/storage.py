@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
@@ -92,6 +92,13 @@ class Recovered:
     lives: dict[str, Life] = field(default_factory=dict)
 
 
+def _undecodable(reason: Failure) -> NoReturn:
+    """Call damage what a first statement meets: a definition that is no text, which
+    SQLite quotes, and Python cannot decode."""
+    reason.trap(UnicodeDecodeError)
+    raise Damaged("a definition is no text") from None
+
+
 class Closed(Exception):
     """The storage has been closed: no more reads and writes."""
 
@@ -153,6 +160,7 @@ class Storage:
             return self._refuse()
         self._writer = self._disk.open(self._path, read_only=False)
         recovered = self._run(self._writer, self._writer_job(self._recover, sync=True))
+        recovered.addErrback(_undecodable)
         return recovered.addCallback(self._open_reader)
 
     def write(self, write: Write) -> Deferred[Written]:
@@ -242,7 +250,8 @@ class Storage:
             self._passing.remove(worker)
             return worker.close().addCallback(lambda _: result)
 
-        return self._run(worker, ReaderJob(query, self._fence)).addBoth(passed)
+        passing = self._run(worker, ReaderJob(query, self._fence))
+        return passing.addErrback(_undecodable).addBoth(passed)
 
     def stage(self, part: int, rows: bytes) -> Deferred[None]:
         """Keep a part of a snapshot that has come; part 0 forgets all before."""

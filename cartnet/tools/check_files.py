@@ -143,7 +143,7 @@ def opened(
                 chapter.wrong.append(str(error))
             except Damaged as error:
                 chapter.wrong.append(f"{name}: {error}")
-            except dbapi.Error as error:
+            except (dbapi.Error, UnicodeDecodeError) as error:
                 chapter.wrong.append(f"{name}: the file cannot be read: {error}")
         yield files
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,13 +81,16 @@ def storage(
 class InlineWorker:
     """Runs every job at once, in the caller's thread."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, set_up: Callable[[], object]) -> None:
         self._connection = connection
+        self._set_up = set_up
         self.jobs: list[Any] = []
 
     def run(self, job: Callable[[Any], Any]) -> Deferred[Any]:
         self.jobs.append(job)
         try:
+            if len(self.jobs) == 1:
+                self._set_up()
             return succeed(job(self._connection))
         except Exception:
             return fail()
@@ -110,7 +114,9 @@ class InlineDisk:
         connection = sqlite.connect(path, isolation_level=None)
         # Faults are injected where statements begin and end; syncing would add
         # nothing but time.
-        connection.execute("PRAGMA journal_mode = WAL")
-        worker = InlineWorker(connection if read_only else self._wrap(connection))
+        set_up = partial(connection.execute, "PRAGMA journal_mode = WAL")
+        worker = InlineWorker(
+            connection if read_only else self._wrap(connection), set_up
+        )
         self.workers.append(worker)
         return worker

@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.consensus.messages import HardState, Life
-from cartnet.replica.scrubber import is_damage
+from cartnet.replica.scrubber import is_damage, is_disk_trouble
 from cartnet.storage.journal import NULL_COMMAND, Damaged
 from cartnet.storage.snapshot import OWN_TABLES
 from cartnet.storage.storage import Recovered, Write
@@ -18,6 +18,7 @@ from tests.storage.doubles import InlineDisk, entry, numbered, sqlite, storage
 FORGOTTEN = "incoming"
 """The own table that is emptied when a file is opened."""
 
+FILE_HEAD_BYTES = 100
 HEAD_BYTES = 32
 """Of a page, where a byte that is 0 says something, too."""
 
@@ -121,28 +122,51 @@ class ColumnTests(DamageCase):
 
 
 class ByteTests(DamageCase):
-    def test_every_byte(self) -> None:
-        """Whichever byte of an own table's page is changed: the file holds what it
-        held, or damage is found."""
+    """Whichever byte is changed: the file holds what it held, or damage is found."""
+
+    def setUp(self) -> None:
+        super().setUp()
         sound = self.opened()
         assert isinstance(sound, Recovered)
-        self.path.write_bytes(self.whole)
-        (size,) = self.query("PRAGMA page_size")[0]
+        self.sound = sound
+
+    def flip(self, at: int) -> Failure | None:
+        """Change a bit and open the file: return what is found."""
+        changed = bytearray(self.whole)
+        changed[at] ^= 1 << at % 8
+        self.path.write_bytes(changed)
+        outcome = self.opened()
+        if isinstance(outcome, Failure):
+            return outcome
+        self.assertEqual(outcome, self.sound, at)
+        return None
+
+    def test_every_byte(self) -> None:
+        """Those of own tables' pages."""
+        ((size,),) = self.query("PRAGMA page_size")
         for table, page in self.query("SELECT name, rootpage FROM sqlite_master"):
             if table not in OWN_TABLES:
                 continue
-            start = (page - 1) * size
-            content = self.whole[start : start + size]
-            for at in (
-                at for at, byte in enumerate(content) if byte or at < HEAD_BYTES
-            ):
-                changed = bytearray(self.whole)
-                changed[start + at] ^= 1 << at % 8
-                self.path.write_bytes(changed)
-                outcome = self.opened()
-                if isinstance(outcome, Failure):
+            for at in range((page - 1) * size, page * size):
+                if self.whole[at] or at % size < HEAD_BYTES:
+                    found = self.flip(at)
                     self.assertTrue(
-                        is_damage(outcome), f"{table}, {at}: {outcome.value!r}"
+                        found is None or is_damage(found), f"{table} {at}: {found!r}"
                     )
-                else:
-                    self.assertEqual(outcome, sound, f"{table}, {at}")
+
+    def test_every_definition(self) -> None:
+        """Those of the tables' definitions, whose text Python may fail to decode."""
+        ((size,),) = self.query("PRAGMA page_size")
+        for at in range(FILE_HEAD_BYTES, size):
+            if self.whole[at] or at < FILE_HEAD_BYTES + HEAD_BYTES:
+                found = self.flip(at)
+                self.assertTrue(found is None or is_damage(found), f"{at}: {found!r}")
+
+    def test_every_byte_of_the_head(self) -> None:
+        """Those of the file's head, some of which SQLite takes for what a disk does."""
+        for at in range(FILE_HEAD_BYTES):
+            found = self.flip(at)
+            self.assertTrue(
+                found is None or is_damage(found) or is_disk_trouble(found),
+                f"{at}: {found!r}",
+            )

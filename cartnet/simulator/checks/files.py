@@ -100,7 +100,7 @@ class Files:
             ).fetchone()
             # Every column, since a byte of the schema itself may have been changed.
             cursor.execute("SELECT idx, term, checksum, command FROM log LIMIT 0")
-        except (sqlite3.Error, journal.Damaged):
+        except (sqlite3.Error, UnicodeDecodeError, journal.Damaged):
             return  # The file is being made, or is damaged and about to be found so.
         term, vote = state.hard_state.term, state.hard_state.vote
         commit, applied = state.commit_index, state.applied_index

@@ -165,7 +165,7 @@ def _own_rows(image: bytes) -> list[range]:
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         tables = connection.execute("SELECT name, rootpage FROM sqlite_master")
         pages = [page for name, page in tables if name in OWN_TABLES]
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return []  # It is damaged already.
     finally:
         connection.close()
