@@ -66,6 +66,8 @@ class Cluster:
 
     :ivar addresses: every replica's, by name, the smallest of each group first.
     :ivar processes: those that were started and have not been waited for, by a name.
+
+    :param hosts: of the replicas, one after the other, where they differ.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class Cluster:
         groups: Mapping[str, int] = FOUR_GROUPS,
         *,
         host: str = "127.0.0.1",
+        hosts: Sequence[str] = (),
+        secret: str = "",
         console: bool = False,
         extra: str = "",
     ) -> None:
@@ -83,10 +87,12 @@ class Cluster:
         self.admin_port = ports.pop()
         self.console_port = ports.pop()
         self.addresses: dict[str, str] = {}
+        self._secret = secret
         for group, count in groups.items():
             stem = group if group in ("lb", "it") else f"{group}r"
             for n in range(count):
-                self.addresses[f"{stem}{n}"] = f"{host}:{ports.pop(0)}"
+                at = hosts[len(self.addresses)] if hosts else host
+                self.addresses[f"{stem}{n}"] = f"{at}:{ports.pop(0)}"
         if console:
             listen = f"tcp:{self.console_port}:interface=127.0.0.1"
             extra += f"[console]\nlisten = {listen}\n"
@@ -97,6 +103,8 @@ class Cluster:
     def configure(self, *, extra: str = "") -> None:
         """Write the configuration; ``extra`` are its last lines."""
         sections = ["[cluster]\nname = test\n"]
+        if self._secret:
+            sections.append(f"secret = {self._secret}\n")
         for group in self.groups:
             section = {"lb": "balancer", "it": "inventory"}.get(group, f"shard:{group}")
             mine = " ".join(self.addresses[name] for name in self.members(group))

@@ -122,14 +122,19 @@ class Admin:
 
     :ivar greeting: what it said first.
 
+    :param place: its port, or its path.
     :param seconds: how long each reply is waited for.
     """
 
     PROMPT = b"> "
 
-    def __init__(self, port: int, seconds: float = ANSWER_SECONDS_MAX) -> None:
-        address = ("127.0.0.1", port)
-        self._socket = socket.create_connection(address, seconds)
+    def __init__(self, place: int | str, seconds: float = ANSWER_SECONDS_MAX) -> None:
+        if isinstance(place, int):
+            self._socket = socket.create_connection(("127.0.0.1", place), seconds)
+        else:
+            self._socket = socket.socket(socket.AF_UNIX)
+            self._socket.settimeout(seconds)
+            self._socket.connect(place)
         self.greeting = self._until_prompt()
 
     def __enter__(self) -> Admin:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
@@ -18,8 +18,9 @@ RESTOCKED_MAX: Final = 20
 """Units that the operator brings or takes away at once."""
 
 OPERATOR_PAUSE_SECONDS: Final = 0.05
-GUEST_PAUSE_SECONDS: Final = 0.3
-"""Between two accounts: each costs a password's hash, and a little time in the end."""
+GUEST_PAUSE_SECONDS: Final = 1.0
+"""Between two accounts: each costs a password's hash, and a little time in the end; and
+off loopback no more than 30 a minute are taken from one address."""
 
 OFFER: Final = "offer"
 OFFERED: Final = 1_000
@@ -144,16 +145,17 @@ class Operator(Client):
 class Market(Crowd):
     """A crowd with guests and an operator, each at a balancer of their own liking.
 
-    :param entrance: the host at which they find the balancers.
+    :param entrances: where they find the balancers: their names by address.
     """
 
     def __init__(
-        self, cluster: Cluster, entrance: str, record: Record, random: Random
+        self,
+        cluster: Cluster,
+        entrances: Mapping[str, str],
+        record: Record,
+        random: Random,
     ) -> None:
-        self._names = {
-            f"{entrance}:{cluster.addresses[name].rpartition(':')[2]}": name
-            for name in cluster.members("lb")
-        }
+        self._names = entrances
         super().__init__(list(self._names), cluster.operator_password())
         self._shards = frozenset(cluster.groups) - {"lb", "it"}
         self._record = record

@@ -6,7 +6,6 @@ from __future__ import annotations
 import abc
 import json
 import signal
-import sys
 from collections.abc import Callable, Mapping, Set
 from contextlib import AbstractContextManager
 from random import Random
@@ -14,13 +13,12 @@ from typing import Any, Final, TypeAlias
 
 from typing_extensions import override
 
-from tests.system.clusters import Cluster, free_ports
+from tests.system.clusters import Cluster
 from tests.system.lines import Admin
-from tests.system.storm import detour
 from tests.system.storm.disks import Disks
-from tests.system.storm.links import CLIENTS, JUDGE, OUTSIDE, Links
+from tests.system.storm.links import Links
+from tests.system.storm.network import JUDGE, Network
 from tests.system.storm.outages import Outages
-from tests.system.storm.proxy import Proxy
 from tests.system.waiting import eventually
 
 ADMIN_SECONDS_MAX: Final = 10.0
@@ -30,10 +28,6 @@ Act: TypeAlias = "Callable[[str], None]"
 """Something that is done to the replica of this name."""
 
 
-SUFFERED_SECONDS_MAX: Final = 10.0
-"""So long after a damaged message its connection has ended."""
-
-
 class Hands(abc.ABC):
     """What the script can do to a cluster.
 
@@ -41,18 +35,19 @@ class Hands(abc.ABC):
     :ivar losing: those after which a replica may have lost its data.
     :ivar estranged: keeps a replica, while it is entered, apart from another group;
         None where that cannot be done.
-    :ivar entrance: the host at which clients find the balancers.
+    :ivar entrances: where clients find the balancers: their names by address.
     """
 
     faults: Mapping[str, tuple[Act, Act]]
     losing: Set[str] = frozenset({"wipe"})
     estranged: Callable[[str, str], AbstractContextManager[None]] | None = None
-    entrance = "127.0.0.1"
 
     def __init__(self, cluster: Cluster, random: Random) -> None:
         self._cluster = cluster
         self._random = random
         self._disks = Disks(cluster, random)
+        balancers = cluster.members("lb")
+        self.entrances = {cluster.addresses[name]: name for name in balancers}
 
     @abc.abstractmethod
     def start(self) -> None:
@@ -113,22 +108,23 @@ class OneProcess(Hands):
 
 class ProcessEach(Hands):
     """Each replica has a process, and each process an admin port of its own: what must
-    be typed is typed at one that is not in trouble itself. All they say to each other,
-    and to clients, goes through a proxy."""
+    be typed is typed at one that is not in trouble itself.
+
+    :param network: all that they say to each other goes through it.
+    """
 
     losing = frozenset({"wipe", "damage", "old copy"})
 
-    def __init__(self, cluster: Cluster, outages: Outages, random: Random) -> None:
+    def __init__(
+        self, cluster: Cluster, outages: Outages, network: Network, random: Random
+    ) -> None:
         super().__init__(cluster, random)
         self._outages = outages
-        dialers = [*cluster.addresses, *OUTSIDE]
-        self._proxy = Proxy(dialers, cluster.addresses, random)
-        self.entrance = self._proxy.host(CLIENTS)
+        self._network = network
+        self.entrances = network.entrances(cluster.members("lb"))
         groups = {group: cluster.members(group) for group in cluster.groups}
-        links = Links(self._proxy, groups, random)
+        links = Links(network, groups, random)
         self.estranged = links.estranged
-        ports = free_ports(len(cluster.addresses))
-        self._admin_ports = dict(zip(cluster.addresses, ports, strict=True))
         self.faults = {
             "kill": (self._kill, self._start),
             "wipe": (self._spoil(self._disks.wipe), self._start),
@@ -143,7 +139,7 @@ class ProcessEach(Hands):
 
     @override
     def start(self) -> None:
-        self._proxy.start()
+        self._network.start()
         for name in self._cluster.addresses:
             self._start(name)
         self._cluster.wait_until_serving()
@@ -153,27 +149,29 @@ class ProcessEach(Hands):
         try:
             self._cluster.stop()
         finally:
-            self._proxy.stop()
+            self._network.stop()
 
     @override
     def clear(self) -> None:
-        self._proxy.clear()
+        self._network.clear()
 
     @override
     def report(self) -> dict[str, int]:
-        return dict(self._proxy.counts)
+        return dict(self._network.counts)
 
     @override
     def suffered(self) -> list[str]:
-        return self._proxy.suffered(SUFFERED_SECONDS_MAX)
+        return self._network.suffered()
 
     @override
     def ask(self, command: str) -> dict[str, Any]:
-        names = self._random.sample(list(self._admin_ports), len(self._admin_ports))
+        names = list(self._cluster.addresses)
+        self._random.shuffle(names)
         # Where nobody is well, some process may answer all the same.
         for name in sorted(names, key=self._outages.in_trouble):
             try:
-                with Admin(self._admin_ports[name], ADMIN_SECONDS_MAX) as admin:
+                _, place = self._network.admin(name)
+                with Admin(place, ADMIN_SECONDS_MAX) as admin:
                     said = admin.do(f"json {command}")
             except OSError:
                 continue
@@ -183,16 +181,13 @@ class ProcessEach(Hands):
         return {"error": {"code": "unavailable", "message": "no process answers"}}
 
     def _start(self, name: str) -> None:
-        admin = f"tcp:{self._admin_ports[name]}:interface=127.0.0.1"
-        way = self._way(name)
+        admin, _ = self._network.admin(name)
+        way = self._network.way(name)
         self._cluster.start(name, "--replica", name, "--admin", admin, wrapper=way)
 
     @override
     def judges_way(self) -> list[str]:
-        return self._way(JUDGE)
-
-    def _way(self, dialer: str) -> list[str]:
-        return [sys.executable, detour.__file__, self._proxy.host(dialer)]
+        return self._network.way(JUDGE)
 
     def _kill(self, name: str) -> None:
         self._cluster.kill(name)

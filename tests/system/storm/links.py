@@ -8,17 +8,8 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from tests.system.storm.proxy import Direction, Proxy, Weather
+from tests.system.storm.network import OUTSIDE, Direction, Network, Weather
 
-CLIENTS: Final = "clients"
-JUDGE: Final = "judge"
-OUTSIDE: Final = (CLIENTS, JUDGE)
-"""Those of the people outside who dial balancers."""
-
-KINDS: Final = (
-    *("cut off", "deaf", "mute", "parted", "one way"),
-    *("slow", "lossy", "garbled", "reset"),
-)
 DELAYS_SECONDS: Final = (0.02, 0.1, 0.3)
 LOST_SHARES: Final = (0.005, 0.05)
 DAMAGED_SHARE: Final = 0.02
@@ -36,17 +27,19 @@ class Links:
     """
 
     def __init__(
-        self, proxy: Proxy, groups: Mapping[str, Sequence[str]], random: Random
+        self, network: Network, groups: Mapping[str, Sequence[str]], random: Random
     ) -> None:
-        self.faults = {kind: (partial(self._begin, kind), self._end) for kind in KINDS}
-        self._proxy = proxy
+        self.faults = {
+            kind: (partial(self._begin, kind), self._end) for kind in network.kinds
+        }
+        self._network = network
         self._groups = groups
         self._random = random
         self._begun: dict[str, tuple[list[Direction], Weather]] = {}
 
     def _begin(self, kind: str, name: str) -> None:
         self._begun[name] = directions, weather = self._trouble(kind, name)
-        self._proxy.begin(directions, weather)
+        self._network.begin(directions, weather)
         if weather is NONE:
             self._end(name)
 
@@ -85,7 +78,7 @@ class Links:
         """What was held comes late, or never; who got damaged messages shall have
         ended their connections themselves."""
         resets = not weather.damaged and self._random.random() < 0.5
-        self._proxy.end(directions, weather, resets=resets or weather is NONE)
+        self._network.end(directions, weather, resets=resets or weather is NONE)
 
     @contextmanager
     def estranged(self, name: str, group: str) -> Iterator[None]:
@@ -95,7 +88,7 @@ class Links:
         directions = self._random.choice([_to(name, others), _from(others, name)])
         if self._random.random() < 0.5:
             directions = _both(name, others)
-        self._proxy.begin(directions, HELD)
+        self._network.begin(directions, HELD)
         try:
             yield
         finally:
@@ -105,7 +98,9 @@ class Links:
         """Everybody else, and people for a balancer."""
         others = [each for group in self._groups.values() for each in group]
         others.remove(name)
-        return [*others, *OUTSIDE] if name in self._groups["lb"] else others
+        return (
+            [*others, *self._network.outside] if name in self._groups["lb"] else others
+        )
 
     def _fellows(self, name: str) -> list[str]:
         """The others of its group."""

@@ -12,16 +12,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from typing_extensions import override
 
 from cartnet.limits import LINE_BYTES_MAX
+from tests.system.clusters import free_ports
+from tests.system.storm import detour
+from tests.system.storm.network import CLIENTS, OUTSIDE, Direction, Weather
 
 HELD_BYTES_MAX: Final = 1024 * 1024
 """Of what waits in one direction of a connection; then nothing more is read."""
@@ -30,24 +33,8 @@ SUPERVISOR: Final = b'"purpose":"supervisor"'
 """In the hello of a connection that carries the script's own admin commands: it is
 spared all faults."""
 
-Direction: TypeAlias = "tuple[str, str]"
-"""A sender's and a receiver's name."""
-
-
-@dataclass(frozen=True, eq=False)
-class Weather:
-    """What happens to the messages of one direction; each fault is one of its own.
-
-    :ivar held: nothing passes until the fault ends.
-    :ivar delay_seconds_max: each takes up to so much longer.
-    :ivar lost: of so many messages one is lost, with the rest of its connection.
-    :ivar damaged: of so many messages one is damaged.
-    """
-
-    held: bool = False
-    delay_seconds_max: float = 0.0
-    lost: float = 0.0
-    damaged: float = 0.0
+SUFFERED_SECONDS_MAX: Final = 10.0
+"""So long after a damaged message its connection has ended."""
 
 
 class Proxy:
@@ -57,27 +44,31 @@ class Proxy:
     :ivar damaged: connections that go on after a damaged message: since when, and
         what it was.
 
-    :param dialers: their names; each dials at its :meth:`host`.
     :param addresses: everybody who is dialled, by name.
     """
 
-    def __init__(
-        self, dialers: Sequence[str], addresses: Mapping[str, str], random: Random
-    ) -> None:
+    kinds: Sequence[str] = (
+        *("cut off", "deaf", "mute", "parted", "one way"),
+        *("slow", "lossy", "garbled", "reset"),
+    )
+    outside: Sequence[str] = OUTSIDE
+
+    def __init__(self, addresses: Mapping[str, str], random: Random) -> None:
         self.counts: Counter[str] = Counter()
         self.damaged: dict[Pipe, tuple[float, str]] = {}
         self.random = random
+        dialers = [*addresses, *OUTSIDE]
         self._hosts = {name: f"127.77.0.{n}" for n, name in enumerate(dialers, 1)}
         self._addresses = addresses
+        self._ports = {n: int(a.rpartition(":")[2]) for n, a in addresses.items()}
+        self._admin_ports = dict(
+            zip(addresses, free_ports(len(addresses)), strict=True)
+        )
         self._faults: defaultdict[Direction, list[Weather]] = defaultdict(list)
         self._pipes: set[Pipe] = set()
         self._servers: list[asyncio.Server] = []
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="proxy")
-
-    def host(self, dialer: str) -> str:
-        """What a dialer takes for every other host."""
-        return self._hosts[dialer]
 
     def start(self) -> None:
         self._thread.start()
@@ -94,6 +85,19 @@ class Proxy:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
+
+    def way(self, dialer: str) -> list[str]:
+        """What becomes the command behind it, but dials by way of the proxy."""
+        return [sys.executable, detour.__file__, self._hosts[dialer]]
+
+    def entrances(self, names: Iterable[str]) -> dict[str, str]:
+        """Where people find replicas: their names by address."""
+        return {f"{self._hosts[CLIENTS]}:{self._ports[name]}": name for name in names}
+
+    def admin(self, name: str) -> tuple[str, int]:
+        """A replica's admin line, which nothing troubles."""
+        port = self._admin_ports[name]
+        return f"tcp:{port}:interface=127.0.0.1", port
 
     # --- faults -----------------------------------------------------------------------
 
@@ -137,9 +141,9 @@ class Proxy:
         """The faults that a direction has."""
         return self._faults[direction]
 
-    def suffered(self, seconds: float) -> list[str]:
-        """The damaged messages whose connections still go on after so long."""
-        late = self.loop.time() - seconds
+    def suffered(self) -> list[str]:
+        """The damaged messages whose connections have gone on for too long."""
+        late = self.loop.time() - SUFFERED_SECONDS_MAX
         return [what for since, what in list(self.damaged.values()) if since < late]
 
     # --- connections ------------------------------------------------------------------
@@ -149,9 +153,8 @@ class Proxy:
 
     async def _listen(self) -> None:
         for dialer, host in self._hosts.items():
-            for name, address in self._addresses.items():
+            for name, port in self._ports.items():
                 # A replica dials itself, too, where it leads.
-                port = int(address.rpartition(":")[2])
                 accept = self._accepting(dialer, name)
                 server = await self.loop.create_server(accept, host, port)
                 self._servers.append(server)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.system.clusters import Cluster, running
 from tests.system.storm.attempts import Record
@@ -15,7 +16,10 @@ from tests.system.storm.clients import Market
 from tests.system.storm.faults import Trouble
 from tests.system.storm.hands import Hands, OneProcess, ProcessEach
 from tests.system.storm.judge import Judge
+from tests.system.storm.namespaces import HOSTS, SECRET, Namespaces
+from tests.system.storm.network import Network
 from tests.system.storm.outages import Outages
+from tests.system.storm.proxy import Proxy
 from tests.system.storm.report import (
     AVAILABILITY,
     Findings,
@@ -29,7 +33,7 @@ from tests.system.storm.yardstick import Yardstick
 REPLICAS = 3
 
 HEALING_SECONDS_MAX = 30.0
-"""So long after the last trouble all replicas are equal again."""
+"""So long after the last trouble all replicas have caught up."""
 
 EXTRA = "chaos = yes\n[timing]\nlog_kept = 300\n"
 """A short log, so that snapshots are needed."""
@@ -41,6 +45,7 @@ class Options:
 
     :ivar each: whether each replica has a process of its own.
     :ivar shards: how many there are, of three replicas like the other groups.
+    :ivar namespaces: whether its network is the kernel's own instead of a proxy.
     """
 
     seconds: float
@@ -48,6 +53,7 @@ class Options:
     shoppers: int
     each: bool
     shards: int
+    namespaces: bool = False
 
     @property
     def groups(self) -> dict[str, int]:
@@ -70,7 +76,7 @@ class Storm:
         self._yardstick = Yardstick(cluster.folder / "yardstick")
         random = Random(f"{options.seed} hands")
         self._hands: Hands = (
-            ProcessEach(cluster, self._outages, random)
+            ProcessEach(cluster, self._outages, _network(cluster, options), random)
             if options.each
             else OneProcess(cluster, random)
         )
@@ -97,7 +103,7 @@ class Storm:
         began = time.monotonic()
         market = Market(
             self._cluster,
-            self._hands.entrance,
+            self._hands.entrances,
             self._record,
             Random(self._options.seed),
         )
@@ -105,7 +111,7 @@ class Storm:
             equal_at = self._shop(market)
         given = self._yardstick.given()
         healed_at = max(trouble.healed_at for trouble in self._troubles)
-        with holding(f"that takes at most {HEALING_SECONDS_MAX:g} s"):
+        with holding(f"they have caught up {HEALING_SECONDS_MAX:g} s after healing"):
             seconds = given(equal_at) - given(healed_at)
             assert seconds <= HEALING_SECONDS_MAX, f"that took {seconds:.1f} s"
         verdict = Verdict(self._outages, given)
@@ -189,14 +195,23 @@ class Storm:
         )
 
 
+def _network(cluster: Cluster, options: Options) -> Network:
+    if options.namespaces:
+        return Namespaces(cluster.addresses, cluster.folder)
+    return Proxy(cluster.addresses, Random(f"{options.seed} network"))
+
+
 def blow(folder: Path, options: Options) -> tuple[list[str], Findings]:
     """Let one storm blow over a new cluster in ``folder``; return the report's lines,
     and what was found."""
     findings = Findings()
     lines: list[str] = []
+    kind: dict[str, Any] = {"extra": EXTRA}
+    if options.namespaces:
+        kind.update(hosts=HOSTS, secret=SECRET)
     with (
         findings.holding("logs and files hold no traceback and no secret"),
-        running(folder, options.groups, extra=EXTRA) as cluster,
+        running(folder, options.groups, **kind) as cluster,
     ):
         lines += Storm(cluster, options, findings).run()
     return [*lines, "", *findings.lines()], findings
