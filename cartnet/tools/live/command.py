@@ -40,16 +40,24 @@ def run(
             reactor, configuration, operator_password, options, progress
         ).run()
 
-    seen = reacting.run(live)
-    if history is not None:
-        with history:
+    try:
+        seen = reacting.run(live)
+        if history is not None:
             history_file.write(seen, history)
+        return conclude(seen, report_file, progress)
+    finally:
+        for file in (report_file, history):
+            if file is not None:
+                file.close()
+
+
+def conclude(seen: Seen, report_file: TextIO | None, progress: Progress) -> int:
+    """Print the verdict on a run; give the exit status."""
     progress("looking for an order of what happened")
     report = judge(seen)
     progress("")
     if report_file is not None:
-        with report_file:
-            report_file.write(page.render(seen, report))
+        report_file.write(page.render(seen, report))
     for line in report.lines():
         sys.stdout.write(f"{line}\n")
     if not report.clean:

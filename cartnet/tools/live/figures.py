@@ -62,7 +62,9 @@ def longest_gaps(seen: Seen) -> dict[str, tuple[float, float]]:
     answers: dict[str, list[float]] = {g: [] for g in seen.groups if g in asked}
     homes: dict[str, str | None] = {}
     for each in seen.operations:
-        if each.ended is None or each.ending not in ("ok", "refused"):
+        # Who may be answered with what is old may be answered by anybody.
+        certain = each.ending in ("ok", "refused") and not each.stale
+        if each.ended is None or not certain:
             continue
         if each.user not in homes:
             homes[each.user] = seen.shard(each.user)

@@ -39,8 +39,9 @@ def record(seen: Seen, operation: Operation) -> dict[str, Any]:
         "ending": operation.ending,
         "sendings": operation.sendings,
     }
-    if operation.again:
-        told["again"] = True
+    for flag in ("again", "stale", "direct"):
+        if getattr(operation, flag):
+            told[flag] = True
     if operation.ending == "ok":
         told["answer"] = _answer(operation.answer)
     elif refused is not None:

@@ -15,7 +15,7 @@ from cartnet.tools.live.ending import (
     SERVING,
 )
 from cartnet.tools.live.figures import longest_gaps
-from cartnet.workload import models
+from cartnet.workload import models, stale
 
 if TYPE_CHECKING:
     from cartnet.tools.live.seen import Seen
@@ -34,8 +34,8 @@ TITLES: Final = {
     "feeds": "whole, in order",
 }
 
-CHAPTERS: Final = {"K2": "S5", "K4": "S5", "O1": "S8", "F1": "feeds", "F3": "feeds"}
-"""Where checks are told whose names begin otherwise."""
+CHAPTERS: Final = {"D": "S9", "F": "feeds", "I": "S7", "K": "S5", "O": "S8", "R": "S5"}
+"""Where checks are told that name no guarantee, but an invariant, by its letter."""
 
 _ENTANGLED: Final = "histories too entangled to order"
 
@@ -51,14 +51,20 @@ def judge(seen: Seen) -> Report:
     ledger.check_terms(seen)
     ledger.check_feeds(seen)
     ledger.check_revisions(seen)
+    stale.check(seen.history, seen.findings)
     models.check(seen.history, seen.findings, unheard, seen.share.initial)
     for violation in seen.findings.violations:
-        guarantee = violation.check.split()[0]
-        report[CHAPTERS.get(guarantee, guarantee)].wrong.append(str(violation))
+        report[guarantee_of(violation.check)].wrong.append(str(violation))
     _look(seen, report)
     _liveness(seen, report)
     report.heading = _heading(seen)
     return report
+
+
+def guarantee_of(check: str) -> str:
+    """Which guarantee a check is about, by what its name begins with."""
+    first = check.split()[0]
+    return first if first in TITLES else CHAPTERS[first[0]]
 
 
 def _heading(seen: Seen) -> str:

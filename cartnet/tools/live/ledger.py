@@ -170,8 +170,9 @@ def check_feeds(seen: Seen) -> None:
     def compare(revision: int, table: Any, source: object) -> None:
         known = tables.setdefault(revision, (table, source))
         if known[1] is not source:
+            feed = isinstance(source, str) or isinstance(known[1], str)
             seen.findings.require(
-                "F3 a revision is one table",
+                f"{'F3' if feed else 'S5'} a revision is one table",
                 known[0] == table,
                 source,
                 f" shows {table} at revision {revision}, but ",
@@ -192,6 +193,8 @@ def check_revisions(seen: Seen) -> None:
     """S5: who asks later is shown no older revision, whatever others change."""
     moments: list[tuple[int, int, Operation]] = []
     for each in _reads(seen):
+        if each.stale:
+            continue
         moments.append((each.invoked, 0, each))
         if each.returned is not None:
             moments.append((each.returned, 1, each))

@@ -228,6 +228,8 @@ def told(seen: Seen, operation: Operation) -> str:
     parts.append(f"at {at:.3f} s")
     if operation.sendings > 1:
         parts.append(f"sent {operation.sendings} times")
+    if operation.stale:
+        parts.append("may be stale")
     if operation.direct:
         parts.append("past the balancers")
     return " · ".join(parts)
