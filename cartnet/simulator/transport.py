@@ -77,7 +77,7 @@ class Transport:
         assert isinstance(data, bytes)
         network = self._network
         if (notice := network.before_write.get(self.local)) is not None:
-            notice()
+            notice(data)
         if self.disconnected or not data:
             return
         network.writes += 1

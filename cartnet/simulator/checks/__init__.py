@@ -8,7 +8,7 @@ Read in this order::
     consensus.py       R1 R2 R4 R8, S1: the replicas' Rafts, after each of their steps
     files.py           R3 R5 R7: their files, after each transaction
     votes.py           R7: what replicas say, against what their disks have
-    reads.py           R12: what linearizable reads see
+    requests.py        R12 S10: what replicas' calls ask of the log, and are told
     truth.py           what was committed, and the digests seen at each index
     inventory_book.py  S7, I1, I2: the inventory's log, kept in books of our own
     shard_book.py      S6, K, O: a shard's log, likewise

@@ -164,6 +164,7 @@ class Consensus:
             )
             return
         self._tally.reached["elections won"] += 1
+        self._truth.led_term = max(self._truth.led_term, raft.term)
         for index, (term, _) in self._truth.committed.items():
             if index <= raft.log.base_index:
                 continue

@@ -19,6 +19,7 @@ FRESH = {"A": (100, 100), "B": (250, 100), "C": (999, 100)}
 class InventoryBook:
     """What the inventory is after each index.
 
+    :ivar time: the latest stamp.
     :ivar table: price and stock of each item.
     :ivar given: how many the operator has put in, less those taken out.
     :ivar sold: how many were taken for orders.
@@ -27,6 +28,7 @@ class InventoryBook:
     """
 
     def __init__(self, tally: Tally) -> None:
+        self.time = 0
         self.table: Table = {}
         self.given: dict[str, int] = defaultdict(int)
         self.sold: dict[str, int] = defaultdict(int)
@@ -47,7 +49,8 @@ class InventoryBook:
 
     def apply(self, index: int, payload: bytes) -> None:
         """Apply an entry, and look whether stock is conserved after it (S7)."""
-        _, command = msgspec.json.decode(payload)
+        stamp, command = msgspec.json.decode(payload)
+        self.time = max(self.time, stamp)
         what = command.pop("do")
         if what == "found":
             if not self._founded:

@@ -31,11 +31,13 @@ class OrderBook:
 class ShardBook:
     """What a shard is after the entries so far.
 
+    :ivar time: the latest stamp.
     :ivar keys: the call that a user's key was used up by.
     :ivar orders: those that are placed or pending, by id, in the order begun.
     """
 
     def __init__(self) -> None:
+        self.time = 0
         self.group_id: str | None = None
         self.accounts: dict[str, tuple[str, str | None]] = {}
         self.carts: dict[str, CartBook] = {}
@@ -45,7 +47,8 @@ class ShardBook:
 
     def apply(self, index: int, payload: bytes) -> None:
         """Apply an entry."""
-        _, command = msgspec.json.decode(payload)
+        stamp, command = msgspec.json.decode(payload)
+        self.time = max(self.time, stamp)
         what = command.pop("do")
         match what:
             case "found":

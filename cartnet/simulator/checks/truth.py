@@ -20,6 +20,7 @@ class Truth:
     :ivar admitted: the files that entries have let in, by replica: they count as soon
         as such an entry is committed, before their replicas know.
     :ivar applied_index: through which somebody has applied.
+    :ivar led_term: the greatest term that had a leader.
     :ivar digests: of the tables after an index, with who was seen to have it first.
     """
 
@@ -29,6 +30,7 @@ class Truth:
     digests: dict[int, tuple[str, str]] = field(default_factory=dict)
     admitted: dict[str, str] = field(default_factory=dict)
     applied_index: int = 0
+    led_term: int = 0
 
     def commit(self, name: str, index: int, term: int, command: bytes) -> bool:
         """Note an entry that ``name`` holds for committed; say whether it is new."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from cartnet.simulator.checks.consensus import Consensus
 from cartnet.simulator.checks.files import Files
 from cartnet.simulator.checks.inventory_book import InventoryBook
-from cartnet.simulator.checks.reads import Reads
 from cartnet.simulator.checks.replaying import commands, replay
+from cartnet.simulator.checks.requests import Requests
 from cartnet.simulator.checks.shard_book import ShardBook
 from cartnet.simulator.checks.truth import Truth
 from cartnet.simulator.checks.votes import Votes
@@ -40,8 +40,8 @@ class Checks:
             name: Consensus(truth, self._files[name], tally)
             for name, truth in self._truths.items()
         }
-        self._reads = {
-            name: Reads(truth, tally) for name, truth in self._truths.items()
+        self._requests = {
+            name: Requests(truth, tally) for name, truth in self._truths.items()
         }
         cluster.stepped = self.stepped
         cluster.started = self.started
@@ -52,15 +52,15 @@ class Checks:
                 self._watch_disk(group, name)
 
     def started(self, replica: Replica) -> None:
-        """Look at the reads of a replica that is about to start."""
-        self._reads[replica.group.name].watch(replica)
+        """Look at what a replica's calls will ask for; it is about to start."""
+        self._requests[replica.group.name].watch(replica)
 
     def stepped(self, replica: Replica) -> None:
         """Look at a replica that has just done something."""
-        self._reads[replica.group.name].check()
         raft = replica.raft
         if raft is not None and not replica.failed.called:
             self._consensus[replica.group.name].stepped(replica.name, raft)
+            self._requests[replica.group.name].stepped(replica)
 
     def _watch_disk(self, group: Group, name: str) -> None:
         disk = self._cluster.world.hosts[name].disk
@@ -103,15 +103,18 @@ class Checks:
             replayed = replay(truth, self._tally)
             tables[name] = replayed
             self._check_tables(truth.group, replayed)
+            self._requests[name].check_refused()
         inventory = InventoryBook(self._tally)
         for index, command in commands(self._truths["it"]):
             inventory.apply(index, command)
+        self._check_time(inventory, tables["it"])
         self._check_inventory(inventory, tables["it"], crowd)
         shards = {}
         for group in self._cluster.topology.shards:
             shards[group.name] = book = ShardBook()
             for index, command in commands(self._truths[group.name]):
                 book.apply(index, command)
+            self._check_time(book, tables[group.name])
             self._check_shard(book, tables[group.name], inventory)
         self._check_homes(shards, tables["lb"])
         unheard = self._check_operations(crowd, shards, inventory)
@@ -148,6 +151,12 @@ class Checks:
                     " != ",
                     expected,
                 )
+
+    def _check_time(self, book: InventoryBook | ShardBook, cursor: Any) -> None:
+        time = cursor.execute("SELECT log_time FROM machine").fetchone()[0]
+        self._tally.require(
+            "S6 log time never goes back", time == book.time, time, " != ", book.time
+        )
 
     def _check_inventory(self, book: InventoryBook, cursor: Any, crowd: Crowd) -> None:
         rows = cursor.execute(

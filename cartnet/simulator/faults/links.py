@@ -83,8 +83,14 @@ class Links:
         return bool(ends)
 
     def slow_link(self) -> bool:
-        """Some ways take long, and as long as they like."""
+        """Some ways take long, and as long as they like.
+
+        A leader that hears of its followers late, and of its successor too, is the one
+        that might answer what it should not.
+        """
         name = self._victims.any()
+        if self._random.random() < 0.5:
+            name = self._victims.leader() or name
         delay = self._random.choice((0.01, 0.05, 0.2, 1.0))
         for other in self._topology.names:
             if other != name and self._random.random() < 0.6:

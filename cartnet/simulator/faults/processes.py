@@ -18,6 +18,9 @@ STATEMENTS_MAX: Final = 60
 MESSAGES_MAX: Final = 30
 """A crash point lies at most so many statements or messages ahead."""
 
+STEPS: Final = (b"begin_checkout", b'"take"', b'"taken"', b"finish_checkout")
+"""Marks of what is written about a checkout: requests, entries and answers."""
+
 HANG_SECONDS: Final = (0.05, 0.3, 1.0, 3.0, 20.0)
 
 
@@ -106,23 +109,41 @@ class Processes:
         name = self._victims.running()
         if name is None:
             return False
-        hooks = self._cluster.world.network.before_write
         left = self._random.randrange(MESSAGES_MAX)
-        after = self._random.random() < 0.5
 
-        def before() -> None:
+        def is_it(data: bytes) -> bool:
             nonlocal left
             left -= 1
-            if left < 0:
+            return left < 0
+
+        self._crash_at_write(name, is_it, "a message")
+        return True
+
+    def crash_at_checkout(self) -> bool:
+        """Before or after the next write that is about a certain step of a checkout."""
+        name = self._victims.leader()
+        if name is None:
+            return False
+        step = self._random.choice(STEPS)
+        self._crash_at_write(name, lambda data: step in data, "a step of a checkout")
+        return True
+
+    def _crash_at_write(
+        self, name: str, is_it: Callable[[bytes], bool], told: str
+    ) -> None:
+        hooks = self._cluster.world.network.before_write
+        after = self._random.random() < 0.5
+
+        def before(data: bytes) -> None:
+            if is_it(data):
                 del hooks[name]
-                self._tally.reached["crashed at a message"] += 1
+                self._tally.reached[f"crashed at {told}"] += 1
                 # Within the write itself nothing else can be between it and the end.
                 self._cluster.world.clock.callLater(
                     0, self.kill, name
                 ) if after else self.kill(name)
 
         hooks[name] = before
-        return True
 
     def disarm(self) -> None:
         """Forget the crash points that nobody has come to."""

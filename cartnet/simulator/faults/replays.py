@@ -21,6 +21,11 @@ MESSAGES_KEPT: Final = 50
 
 REPLAYED_MAX: Final = 40
 
+ECHO_SECONDS_MAX: Final = 4.0
+ECHO_MEAN: Final = 0.03
+ECHOED: Final = 0.3
+"""For how long messages come twice, how much later in seconds, and what share."""
+
 
 _Heard = tuple[str, str, int, int, "PeerMessage"]
 """From, to, the incarnations of both, and what was said."""
@@ -35,6 +40,8 @@ class Replays:
         self._kept: defaultdict[type, deque[_Heard]] = defaultdict(
             lambda: deque(maxlen=MESSAGES_KEPT)
         )
+        self._random = victims.cluster.world.random("echoes")
+        self._echo_until = 0.0
         victims.cluster.world.heard.append(self._hear)
 
     def _hear(self, source: str, target: str, data: bytes) -> None:
@@ -48,24 +55,46 @@ class Replays:
                 message = decode_message(line)
             except BadMessage:
                 continue
-            self._kept[type(message)].append((source, target, *lives, message))
+            heard = source, target, *lives, message
+            self._kept[type(message)].append(heard)
+            self._echo(heard)
 
     def _life(self, name: str) -> int:
         return self._cluster.world.hosts[name].incarnation
 
     def replay(self) -> bool:
+        """Play old messages again, or for some time what is said, a little later."""
+        random = self._victims.random
+        if random.random() < 0.5:
+            seconds = random.uniform(0, ECHO_SECONDS_MAX)
+            self._echo_until = self._cluster.world.clock.seconds() + seconds
+            return True
         kept = [each for heard in self._kept.values() for each in heard]
-        count = min(len(kept), self._victims.random.randrange(1, REPLAYED_MAX))
-        for chosen in self._victims.random.sample(kept, count):
-            source, target, of_source, of_target, message = chosen
-            replica = self._cluster.replicas.get(target)
-            if (
-                replica is not None
-                and replica.raft is not None
-                and not replica.failed.called
-                and (self._life(source), self._life(target)) == (of_source, of_target)
-                and not self._cluster.world.hosts[target].process.asleep
-                and not replica.gate.shut
-            ):
-                replica.peer_message(source, message)
+        count = min(len(kept), random.randrange(1, REPLAYED_MAX))
+        for chosen in random.sample(kept, count):
+            self._play(*chosen)
         return count > 0
+
+    def _echo(self, heard: _Heard) -> None:
+        clock = self._cluster.world.clock
+        if clock.seconds() < self._echo_until and self._random.random() < ECHOED:
+            clock.callLater(self._random.expovariate(1 / ECHO_MEAN), self._play, *heard)
+
+    def _play(
+        self,
+        source: str,
+        target: str,
+        of_source: int,
+        of_target: int,
+        message: PeerMessage,
+    ) -> None:
+        replica = self._cluster.replicas.get(target)
+        if (
+            replica is not None
+            and replica.raft is not None
+            and not replica.failed.called
+            and (self._life(source), self._life(target)) == (of_source, of_target)
+            and not self._cluster.world.hosts[target].process.asleep
+            and not replica.gate.shut
+        ):
+            replica.peer_message(source, message)
