@@ -22,5 +22,5 @@ Files that are missing are named, and what only they could show is not judged.
 """
 CHECK_EPILOG: Final = """\
 exit status: 0 all is well, 1 something is wrong, 2 it could not be checked (no files,
-or a running process holds one: stop it first)
+or a running process holds one: stop it first; with --live, no cluster that answers)
 """

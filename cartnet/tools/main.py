@@ -316,13 +316,18 @@ def _check(parsed: argparse.Namespace, configuration: Configuration) -> int:
 def _check_live(
     parsed: argparse.Namespace, configuration: Configuration, progress: Progress
 ) -> int:
+    from cartnet.tools.check_files import CannotCheck
     from cartnet.tools.live import command
     from cartnet.tools.live.seen import Options
 
+    try:
+        password = _operator_password(parsed.password_file, configuration)
+    except ToolError as error:
+        raise CannotCheck(str(error)) from None
     default = Options()
     return command.run(
         configuration,
-        _operator_password(parsed.password_file, configuration),
+        password,
         Options(
             default.seconds if parsed.seconds is None else parsed.seconds,
             default.users if parsed.users is None else parsed.users,

@@ -69,6 +69,24 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.leaves()[0], 2)
         self.assertEqual(self.leaves("databases", "--rows", "-1")[0], 2)
 
+    def test_check_live(self) -> None:
+        """What is for a live check alone is refused without --live, and what is out of
+        bounds with it, too."""
+        for option in (
+            ("--seconds", "5"),
+            ("--report", "r.html"),
+            ("--chaos",),
+            ("--password-file", "p"),
+        ):
+            status, _, err = self.run_tool("check", *option)
+            self.assertEqual(status, 1)
+            self.assertEqual(err, f"cartnet: {option[0]} is for check --live\n")
+        for wrong in (("--seconds", "0"), ("--seconds", "1e9"), ("--users", "11")):
+            self.assertEqual(self.leaves("check", "--live", *wrong)[0], 2)
+        status, text = self.leaves("check", "--help")
+        self.assertEqual(status, 0)
+        self.assertIn("cartnet check --live --seconds 60 --chaos", text)
+
     def test_bad_configuration(self) -> None:
         """A configuration that cannot be used is one line on standard error."""
         self.ini.write_text("[cluster]\ncolour = red\n", "utf-8")
