@@ -49,6 +49,7 @@ class SimulatedDisk:
     :ivar cut: called where that was :class:`Cut`.
     :ivar written: called when a job of a writer is over, and synced if it had to be,
         before its process hears of it.
+    :ivar synced: called when a job was synced, before that.
     :ivar process: whose disk it is for now.
     :ivar generation: counts how often its files were replaced by others, or damaged.
     :ivar tearing: a power cut takes what is not synced, or the end of it; a sync that
@@ -66,6 +67,7 @@ class SimulatedDisk:
         self.after: Callable[[str], None] | None = None
         self.cut: Callable[[], None] | None = None
         self.written: Callable[[File], None] | None = None
+        self.synced: Callable[[File], None] | None = None
         self.process = Process()
         self.generation = 0
         self.tearing = False
@@ -334,7 +336,10 @@ class SimulatedWorker:
 
     def _synced(self, done: Deferred[Any], result: Any) -> None:
         self._file.synced()
-        self._finish(done, result)
+        if self._disk.synced is not None:
+            self._disk.synced(self._file)
+        if self._process.alive:
+            self._finish(done, result)
 
     def _finish(self, done: Deferred[Any], result: Any) -> None:
         self._busy = False

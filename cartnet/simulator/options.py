@@ -29,6 +29,7 @@ FAULTS: Final = (
     "crash at statement",
     "crash after commit",
     "crash at message",
+    "crash at checkout",
     "pause",
     "product pause",
     "isolate",
@@ -56,6 +57,7 @@ FAULTS: Final = (
     "clock strobe",
     "sync error",
     "torn write",
+    "failpoint",
 )
 """Every kind of fault; a run has about half of them."""
 

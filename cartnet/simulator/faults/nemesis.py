@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cartnet.simulator.faults.clocks import Clocks
 from cartnet.simulator.faults.disks import Disks
+from cartnet.simulator.faults.failpoints import Failpoints
 from cartnet.simulator.faults.frames import Frames
 from cartnet.simulator.faults.links import Links
 from cartnet.simulator.faults.processes import Processes
@@ -45,6 +46,7 @@ class Nemesis:
         self._random = cluster.world.random("faults")
         victims = self._victims = Victims(cluster, self._random, options.target)
         processes = self._processes = Processes(victims, tally)
+        failpoints = self._failpoints = Failpoints(victims, tally, processes.kill)
         links, disks = Links(victims, customers), Disks(victims, options.disk, tally)
         self._disks = disks
         frames = self._frames = Frames(victims, tally)
@@ -57,6 +59,8 @@ class Nemesis:
             "crash at statement": processes.crash_at_statement,
             "crash after commit": processes.crash_after_commit,
             "crash at message": processes.crash_at_message,
+            "crash at checkout": processes.crash_at_checkout,
+            "failpoint": failpoints.strike,
             "pause": processes.pause,
             "product pause": processes.product_pause,
             "isolate": processes.isolate,
@@ -122,6 +126,7 @@ class Nemesis:
         """End every fault, and start whoever is not running."""
         self._told("all is healed")
         self._processes.disarm()
+        self._failpoints.disarm()
         self._frames.disarm()
         self._processes.resume()
         self._processes.open_gates()
