@@ -93,7 +93,8 @@ class Caller:
         """Send an operation until its outcome is known, or patience is over."""
         session = None if anonymous else self.session
         operation.direct = client is not None
-        may_be_done = operation.refused is not None and operation.ending == "unknown"
+        # By an earlier sending, or by one that nobody listens to.
+        may_be_done = operation.sendings > 0
         for _ in range(SENDINGS_MAX):
             operation.sendings += 1
             try:
