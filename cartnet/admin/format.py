@@ -22,7 +22,10 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def listed(statuses: Sequence[Status]) -> list[str]:
-    """One line a replica; of one that is not alive nothing is known."""
+    """One line a replica; of one that is not alive nothing is known.
+
+    Whoever leads a group that serves nobody leads its log alone: that is said, too.
+    """
     return columns([_row(status) for status in statuses])
 
 
@@ -31,7 +34,8 @@ def _row(status: Status) -> list[str]:
     if status.state != "alive":
         return [*row, "-"]
     log = f"term={status.term} commit={status.commit} applied={status.applied}"
-    return [*row, status.role, log]
+    row += [status.role, log]
+    return row if status.stopped is None else [*row, "stopped"]
 
 
 def detailed(status: Status) -> list[str]:
