@@ -229,23 +229,25 @@ class Coordinator:
             seconds_min=SETTLEMENT_RETRY_SECONDS_MIN,
             seconds_max=SETTLEMENT_RETRY_SECONDS_MAX,
         )
-        await self._turns.acquire()
-        try:
-            while settlement.saga.outcome is None:
-                if self._settlements.get(settlement.order) is not settlement:
-                    return
-                try:
+        while True:
+            await self._turns.acquire()
+            try:
+                while settlement.saga.outcome is None:
+                    if self._settlements.get(settlement.order) is not settlement:
+                        return
                     await self._step(settlement.saga)
-                except (Refused, msgspec.MsgspecError) as error:
-                    # An answer that cannot be read comes from another version.
-                    self._logger.info(
-                        "order {order} stays pending for now: {why}",
-                        order=settlement.order,
-                        why=error.message if isinstance(error, Refused) else error,
-                    )
-                    await pause(self._clock, backoff.next())
-        finally:
-            self._turns.release()
+                break
+            except (Refused, msgspec.MsgspecError) as error:
+                # An answer that cannot be read comes from another version.
+                self._logger.info(
+                    "order {order} stays pending for now: {why}",
+                    order=settlement.order,
+                    why=error.message if isinstance(error, Refused) else error,
+                )
+            finally:
+                self._turns.release()
+            # Without a turn: some orders may never be decided.
+            await pause(self._clock, backoff.next())
         del self._settlements[settlement.order]
         settlement.end()
 

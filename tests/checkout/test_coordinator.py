@@ -261,6 +261,21 @@ class CoordinatorTests(SynchronousTestCase):
         self.assertEqual(world.pending(), ())
         self.assertEqual(world.stock_of("C"), 0)
 
+    def test_undecided(self) -> None:
+        """Orders that the inventory refuses to decide, however many, keep no other
+        from its turn."""
+        world = self.world
+        for number in range(SETTLEMENTS_AT_ONCE_MAX):
+            world.register(f"user{number}")
+            world.fill(f"user{number}", C=1)
+            begun = world.begin(f"user{number}")
+            assert isinstance(begun, CheckoutBegun)
+            world.inventory.undecided.add(begun.index)
+        world.clock.advance(SURVEY_SECONDS)
+
+        self.assertIsInstance(self.successResultOf(self._checkout()), Order)
+        self.assertEqual(len(world.pending()), SETTLEMENTS_AT_ONCE_MAX)
+
     def test_unreadable(self) -> None:
         """A survey that fails is made again."""
         log = self.world.shard.members["s1r0"]

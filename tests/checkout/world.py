@@ -51,6 +51,7 @@ class SlowInventory:
     :ivar holds: while true, calls wait for :meth:`deliver` and its like.
     :ivar down: while true, calls are refused, as without a leader.
     :ivar garbled: while true, answers cannot be understood.
+    :ivar undecided: the numbers of orders that are refused, whenever it is asked.
     """
 
     def __init__(self, memory: MemoryGroup) -> None:
@@ -58,6 +59,7 @@ class SlowInventory:
         self.holds = False
         self.down = False
         self.garbled = False
+        self.undecided: set[int] = set()
         self.on_their_way: list[Asking] = []
         self.taken_count = 0
 
@@ -71,6 +73,8 @@ class SlowInventory:
     ) -> msgspec.Raw:
         if self.down:
             raise Refused("unavailable", "the inventory has no leader")
+        if args.get("index") in self.undecided:
+            raise Refused("conflict", "another order had the same number")
         asking = Asking(call, args, Deferred())
         if self.holds:
             self.on_their_way.append(asking)
