@@ -115,7 +115,8 @@ class Caller:
                     return
                 if not insist and self.random.random() > self.patience:
                     break
-                await self.pause(0.05 + self.random.random() / 4)
+                pause = 1.0 if refused.code == "rate_limited" else 0.05
+                await self.pause(pause + self.random.random() / 4)
             else:
                 operation.answer = self.share.only(msgspec.json.decode(raw))
                 self.history.end(operation, "ok")

@@ -126,7 +126,8 @@ def _look(seen: Seen, report: Report) -> None:
     if users:
         report["S9"].looked_at = count(made("S9"), "username")
     refused = [e for e in seen.operations if e.ending in ("refused", "nothing")]
-    report["S10"].looked_at = f"{count(len(refused), 'refusal')}, none of them done"
+    none = "" if report["S10"].wrong else ", none of them done"
+    report["S10"].looked_at = f"{count(len(refused), 'refusal')}{none}"
     events = sum(watcher.events for watcher in seen.watchers)
     if events:
         report["feeds"].looked_at = (

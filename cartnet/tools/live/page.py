@@ -9,7 +9,7 @@ from cartnet import __version__
 from cartnet.limits import CHECK_FINDINGS_SHOWN_MAX
 from cartnet.tools.live.figures import ENDINGS, Row, longest_gaps, rows
 from cartnet.tools.live.style import CSS
-from cartnet.tools.live.timeline import SAID, Timeline, shape, told
+from cartnet.tools.live.timeline import SAID, Timeline, halo, shape, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +159,7 @@ def _legend(seen: Seen, suspects: bool) -> Iterator[str]:
     if suspects:
         drawn = shape("ok", 'x="1" width="20"', 0)
         yield _sign(
-            f'<g class="ok bad">{drawn}<path class="mark" d="M6 0 h10 l-5 7 z"/></g>',
+            f'<g class="ok bad">{halo(0, 22, 0)}{drawn}</g>',
             "part of a violation",
         )
 

@@ -13,6 +13,7 @@ from twisted.internet.task import deferLater
 from cartnet.errors import Refused
 from cartnet.outside import outside
 from cartnet.tools.check_files import CannotCheck
+from cartnet.tools.check_report import count
 from cartnet.tools.live.chaos import Chaos
 from cartnet.tools.live.ending import Ending
 from cartnet.tools.live.observer import Observer
@@ -194,9 +195,9 @@ class LiveRun:
 
     def _tell(self, seconds: float) -> None:
         seen = self.seen
-        faults = f", {len(seen.faults)} faults" if self._options.chaos else ""
+        faults = f", {count(len(seen.faults), 'fault')}" if self._options.chaos else ""
         wrong = f", {seen.findings.broken} WRONG" if seen.findings.broken else ""
         self._progress(
             f"{seconds:.0f} of {self._options.seconds:g} s,"
-            f" {len(seen.operations)} operations{faults}{wrong}"
+            f" {count(len(seen.operations), 'operation')}{faults}{wrong}"
         )

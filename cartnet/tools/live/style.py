@@ -87,6 +87,7 @@ svg .unknown rect { stroke: var(--unknown); stroke-width: 1; }
 svg .hatch { fill: var(--unknown); }
 svg .bad rect { stroke: var(--bad); stroke-width: 2.5; }
 svg .mark { fill: var(--bad); }
+svg .halo { fill: var(--bad); fill-opacity: 0.3; stroke: var(--bad); }
 svg g:target rect { stroke: var(--text); stroke-width: 3; }
 a { color: inherit; }
 @media (max-width: 40rem) {

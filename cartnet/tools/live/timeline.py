@@ -194,10 +194,10 @@ class Timeline:
         place = f'x="{x:.1f}" width="{width:.1f}"'
         mark = ""
         if suspect:
-            mark = f'<path class="mark" d="M{x - 5:.1f} {top} h10 l-5 7 z"/>'
+            mark = halo(x - 3, width + 6, top)
         return (
             f'<g id="op{number}" class="{operation.ending}{" bad" if suspect else ""}">'
-            f"<title>{title}</title>{shape(operation.ending, place, top)}{mark}</g>"
+            f"<title>{title}</title>{mark}{shape(operation.ending, place, top)}</g>"
         )
 
 
@@ -212,6 +212,14 @@ def shape(ending: str, place: str, top: int) -> str:
             return f'<rect {place} y="{top + 8}" height="10"/>'
         case _:
             return f'<rect {place} y="{top + 7}" height="12" fill="url(#hatch)"/>'
+
+
+def halo(x: float, width: float, top: int) -> str:
+    """What makes an operation of a violation stand out, behind its bar."""
+    return (
+        f'<path class="halo" d="M{x:.1f} {top + 1} h{width:.1f} v24 h-{width:.1f} z"/>'
+        f'<path class="mark" d="M{x + width / 2 - 5:.1f} {top} h10 l-5 7 z"/>'
+    )
 
 
 def told(seen: Seen, operation: Operation) -> str:
