@@ -133,10 +133,11 @@ class SimulatedNetwork:
         return address in self._ports
 
     def renew(self) -> None:
-        """Have every link take as long as it did at first."""
+        """Have every link take as long as it did at first, and lose nothing."""
         for link in self._links.values():
             usual = self._new_link()
             link.delay_min, link.delay_mean = usual.delay_min, usual.delay_mean
+            link.loss = usual.loss
 
     # --- For endpoints and transports ----------------------------------------------
 

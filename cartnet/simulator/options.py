@@ -58,6 +58,9 @@ FAULTS: Final = (
     "sync error",
     "torn write",
     "failpoint",
+    "bridge",
+    "ring",
+    "lossy link",
 )
 """Every kind of fault; a run has about half of them."""
 

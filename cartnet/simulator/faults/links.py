@@ -46,6 +46,40 @@ class Links:
         self._network.partition([one], [other])
         return True
 
+    def bridge(self) -> bool:
+        """Two halves of a group that do not hear each other; one member hears both."""
+        names = self._shuffled_group()
+        half = len(names) // 2
+        self._network.partition(names[:half], names[half + 1 :])
+        return half > 0 and len(names) > half + 1
+
+    def ring(self) -> bool:
+        """Each member hears its neighbours in a circle alone: a majority, in five, and
+        no two the same."""
+        names = self._shuffled_group()
+        count = len(names)
+        for at, one in enumerate(names):
+            for beyond in range(2, count - 1):
+                self._network.cut([one], [names[(at + beyond) % count]])
+        return count > 3
+
+    def _shuffled_group(self) -> list[str]:
+        group = self._random.choice(self._victims.groups)
+        return self._random.sample(group.names, len(group.names))
+
+    def lossy_link(self) -> bool:
+        """Messages between a group's members get lost, one here and one there.
+
+        Raft is told that they may, and repeats itself; nothing else is lost so.
+        """
+        group = self._random.choice(self._victims.groups)
+        loss = self._random.choice((0.02, 0.1, 0.3))
+        for one in group.names:
+            for other in group.names:
+                if one != other and self._random.random() < 0.6:
+                    self._network.link(one, other).loss = loss
+        return len(group.members) > 1
+
     def client_cut(self) -> bool:
         """Some customers reach some replicas no longer."""
         customers = [each for each in self._customers if self._random.random() < 0.5]
