@@ -246,7 +246,9 @@ class Process(Service):
         if self._admin_port is not None:
             await maybeDeferred(self._admin_port.stopListening)
         self._cluster.stop()
-        say(f"stopped; data is in {self._plan.configuration.data}/")
+        here = self._supervisor.names
+        where = f"; data is in {self._plan.configuration.data}/" if here else ""
+        say(f"stopped{where}")
 
     def _console_failed(self, failure: Failure) -> None:
         self._log.failure("the console did not stop in order", failure)

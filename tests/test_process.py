@@ -20,7 +20,10 @@ class Ending:
     """A part of a process, which says when it stops.
 
     :ivar ended: fires when it has stopped.
+    :ivar names: of its replicas.
     """
+
+    names = ("s1r0",)
 
     def __init__(self, name: str, events: list[str]) -> None:
         self.ended: Deferred[None] = Deferred()

@@ -32,7 +32,7 @@ SAID = re.compile(
     r"(console  http://127\.0\.0\.1:\d+/\n)?"
     r"(operator password in db/operator-password\n)?"
     r"(serving after \d+\.\d s: [a-z0-9 ]+ leads?\n)?"
-    r"(stopped; data is in db/\n)?"
+    r"(stopped(; data is in db/)?\n)?"
 )
 """All that a process may print to its standard output, in this order."""
 
@@ -191,7 +191,9 @@ class Cluster:
         for name, process in self.processes.items():
             # twistd ends by the signal that it was sent, once all is done.
             assert process.wait(CONDITION_SECONDS_MAX) == -signal.SIGTERM, name
-            assert self.out(name).endswith("\nstopped; data is in db/\n"), name
+            alone = ", no replica here\n" in self.out(name)
+            last = "stopped\n" if alone else "stopped; data is in db/\n"
+            assert self.out(name).endswith(f"\n{last}"), self.out(name)
         self.processes.clear()
 
     def end(self) -> None:
