@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 from twisted.internet.task import deferLater
@@ -15,12 +16,10 @@ from cartnet.tools.failure import ToolError
 from cartnet.tools.live.seen import Fault, Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from random import Random
 
     from cartnet.seams import Seams
-    from cartnet.tools.live.observer import Observer
-    from cartnet.tools.live.place import Place
     from cartnet.topology.configuration import Configuration
     from cartnet.topology.groups import Group
 
@@ -31,7 +30,17 @@ CALM_SECONDS: Final = (1.0, 3.0)
 FAULT_SECONDS: Final = (0.5, 4.0)
 
 UNDOING_SECONDS_MAX: Final = 30.0
+UNDOING_PAUSE_SECONDS: Final = 0.5
+ANSWER_SECONDS_MAX: Final = 1.0
 POLL_SECONDS: Final = 0.1
+
+
+class Door(Protocol):
+    """What reaches the processes of a group's replicas."""
+
+    async def call_member(
+        self, name: str, call: str, args: dict[str, Any], /, *, timeout: float
+    ) -> msgspec.Raw: ...
 
 
 @dataclass(frozen=True)
@@ -60,11 +69,15 @@ class Chaos:
         configuration: Configuration,
         seams: Seams,
         random: Random,
-        place: Place,
-        observer: Observer,
+        doors: Mapping[str, Door],
+        leader: Callable[[str], str | None],
         seen: Seen,
     ) -> None:
-        """:raises CannotCheck: it is not allowed here."""
+        """
+        :param doors: a client of every group that may supervise.
+        :param leader: who led a group last.
+        :raises CannotCheck: it is not allowed here.
+        """
         if not configuration.chaos or configuration.admin_listen is None:
             raise CannotCheck(
                 f"--chaos pauses, isolates and kills replicas: {configuration.source}"
@@ -73,8 +86,8 @@ class Chaos:
         self._configuration = configuration
         self._seams = seams
         self._random = random
-        self._doors = place.clients("chaos", "supervisor")
-        self._observer = observer
+        self._doors = doors
+        self._leader = leader
         self._seen = seen
         self._stopping = False
         self._deck: list[Kind] = []
@@ -111,7 +124,7 @@ class Chaos:
 
     async def _strike(self) -> None:
         group = self._random.choice(self._groups)
-        leader = self._observer.leader(group.name)
+        leader = self._leader(group.name)
         victim = self._random.choice(group.names)
         if leader is not None and self._random.random() < 0.5:
             victim = leader
@@ -164,21 +177,21 @@ class Chaos:
                 pass
             else:
                 return True
-            await deferLater(clock, 1.0)
+            await deferLater(clock, UNDOING_PAUSE_SECONDS)
         return False
 
     async def _is_hosted(self, name: str) -> bool:
         """Whether its process runs other replicas too, and so outlives it."""
-        for door in self._doors.values():
-            for other in door.group.names:
-                if other == name:
-                    continue
-                asked = {"command": "status", "replica": name}
-                try:
-                    await door.call_member(other, "supervise", asked, timeout=1.0)
-                except Refused:
-                    continue
-                return True
+        asked = {"command": "status", "replica": name}
+        topology = self._configuration.topology
+        for other in topology.names:
+            door = self._doors[topology.group_of(other).name]
+            if other != name:
+                with suppress(Refused):
+                    await door.call_member(
+                        other, "supervise", asked, timeout=ANSWER_SECONDS_MAX
+                    )
+                    return True
         return False
 
     async def _pause(self, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from signal import SIG_IGN, SIGINT, signal
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -87,8 +88,8 @@ class LiveRun:
                 configuration,
                 self._seams,
                 random,
-                self._place,
-                self._observer,
+                self._place.clients("chaos", "supervisor"),
+                self._observer.leader,
                 self.seen,
             )
         self._ended: Deferred[None] = Deferred()
@@ -113,6 +114,8 @@ class LiveRun:
     def _interrupted(self) -> Deferred[None] | None:
         if self._ended.called:
             return None
+        # The end has its bounds; who asks once more is not to hear of the reactor.
+        signal(SIGINT, SIG_IGN)
         self.seen.interrupted = True
         return self._ended
 
