@@ -42,10 +42,10 @@ class Hands(abc.ABC):
     losing: Set[str] = frozenset({"wipe"})
     estranged: Callable[[str, str], AbstractContextManager[None]] | None = None
 
-    def __init__(self, cluster: Cluster, random: Random) -> None:
+    def __init__(self, cluster: Cluster, disks: Disks, random: Random) -> None:
         self._cluster = cluster
         self._random = random
-        self._disks = Disks(cluster, random)
+        self._disks = disks
         balancers = cluster.members("lb")
         self.entrances = {cluster.addresses[name]: name for name in balancers}
 
@@ -81,7 +81,8 @@ class OneProcess(Hands):
     """Everything runs in one process, which is never hurt itself."""
 
     def __init__(self, cluster: Cluster, random: Random) -> None:
-        super().__init__(cluster, random)
+        db = cluster.folder / "db"
+        super().__init__(cluster, Disks(cluster, lambda name: db, random), random)
         self.faults = {
             "kill": (self._do("kill"), self._do("start")),
             "wipe": (self._wipe, self._do("start")),
@@ -118,7 +119,7 @@ class ProcessEach(Hands):
     def __init__(
         self, cluster: Cluster, outages: Outages, network: Network, random: Random
     ) -> None:
-        super().__init__(cluster, random)
+        super().__init__(cluster, Disks(cluster, network.files, random), random)
         self._outages = outages
         self._network = network
         self.entrances = network.entrances(cluster.members("lb"))
@@ -130,7 +131,7 @@ class ProcessEach(Hands):
             "wipe": (self._spoil(self._disks.wipe), self._start),
             "damage": (self._spoil(self._disks.damage), self._start),
             "old copy": (self._spoil(self._disks.swap), self._start),
-            "full": (self._disks.fill, self._start_with_room),
+            "full": (self._fill, self._start_with_room),
             **links.faults,
             "stop": (self._signal(signal.SIGSTOP), self._signal(signal.SIGCONT)),
             "pause": (self._do("pause"), self._do("resume")),
@@ -157,7 +158,7 @@ class ProcessEach(Hands):
 
     @override
     def report(self) -> dict[str, int]:
-        return dict(self._network.counts)
+        return {**self._network.counts, **self._disks.counts}
 
     @override
     def suffered(self) -> list[str]:
@@ -199,11 +200,20 @@ class ProcessEach(Hands):
 
         return act
 
+    def _fill(self, name: str) -> None:
+        if self._disks.has_its_own(name):
+            self._cluster.kill(name)
+            self._disks.fill(name)
+            self._start(name)
+        else:
+            self._disks.limit(name)
+
     def _start_with_room(self, name: str) -> None:
-        """Start one whose disk was full: it has ended, unless it had nothing to
-        write."""
+        """Start one whose disk was full: it has stopped, unless it had little to
+        write. Its process goes on for the sake of its admin line."""
+        self._disks.see_stop(name)
         self._cluster.kill(name)
-        self._disks.forget_full(name)
+        self._disks.make_room(name)
         self._start(name)
 
     def _signal(self, number: signal.Signals) -> Act:

@@ -2,7 +2,8 @@
 an address and a cable to a router, which loses packets where it is told to.
 
 So connections do what they do where packets are lost: they wait, and send again later
-and later. It takes a process that may make namespaces and is alone in its own
+and later. And each process has a file system of its own for its data, which can be
+full. It takes a process that may make namespaces and is alone in its own
 (:func:`command_alone`).
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +25,8 @@ ALONE: Final = "STORM_ALONE"
 
 UNSHARES: Final = (["unshare", "-nm"], ["unshare", "-Urnm"])
 SECRET: Final = "of a storm off loopback"
+PASSWORD: Final = "of the operator in a storm"
+DISK_MIB: Final = 256
 HOSTS: Final = [f"10.77.{100 + n}.2" for n in range(100)]
 """The addresses of replicas, in their order as text, too."""
 
@@ -67,6 +71,8 @@ class Namespaces:
         self._hosts = {n: a.rpartition(":")[0] for n, a in addresses.items()}
         self._addresses = addresses
         self._folder = folder
+        self._disks = folder / "disks"
+        self._db = folder / "db"
         self._cut: Counter[Direction] = Counter()
 
     def start(self) -> None:
@@ -80,13 +86,34 @@ class Namespaces:
             _ip(f"-n {name} link set eth0 up")
             _ip(f"-n {name} link set lo up")
             _ip(f"-n {name} route add default via {router}")
+            disk = self.files(name)
+            disk.mkdir(parents=True)
+            size = f"size={DISK_MIB}m,mode=700"
+            _run("mount", "-t", "tmpfs", "-o", size, "none", str(disk))
+        self._db.mkdir(mode=0o700)
+        (self._db / "operator-password").write_text(PASSWORD)
 
     def stop(self) -> None:
-        """All of it ends with the last process in it."""
+        """All of it ends with the last process in it; what the replicas leave is put
+        where tools look for it."""
+        for name in self._hosts:
+            disk = self.files(name)
+            for path in disk.iterdir():
+                if path.is_file():
+                    shutil.copy(path, self._db)
+            _run("umount", str(disk))
 
     def way(self, dialer: str) -> list[str]:
         """What becomes the command behind it, at its place in this network."""
-        return ["ip", "netns", "exec", dialer] if dialer in self._hosts else []
+        if dialer not in self._hosts:
+            return []
+        # That has mounts of its own, too: there the data folder is the disk.
+        mount = f'mount --bind {self.files(dialer)} {self._db} && exec "$@"'
+        return ["ip", "netns", "exec", dialer, "sh", "-c", mount, "sh"]
+
+    def files(self, name: str) -> Path:
+        """Where a replica's files are, seen from outside: a file system of its own."""
+        return self._disks / name
 
     def entrances(self, names: Iterable[str]) -> dict[str, str]:
         """Where people find replicas: their names by address."""
@@ -128,7 +155,9 @@ class Namespaces:
 
 
 def _ip(arguments: str) -> None:
-    done = subprocess.run(
-        ["ip", *arguments.split()], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, (arguments, done.stderr)
+    _run("ip", *arguments.split())
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (command, done.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 CLIENTS: Final = "clients"
@@ -58,6 +59,9 @@ class Network(Protocol):
 
     def admin(self, name: str) -> tuple[str, str | int]:
         """A replica's admin line: its process's endpoint, and where that is found."""
+
+    def files(self, name: str) -> Path:
+        """Where a replica's files are, seen from outside."""
 
     def begin(self, directions: Iterable[Direction], weather: Weather) -> None:
         """Trouble all messages in these directions."""

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -45,6 +46,7 @@ class Proxy:
         what it was.
 
     :param addresses: everybody who is dialled, by name.
+    :param folder: the cluster's.
     """
 
     kinds: Sequence[str] = (
@@ -53,13 +55,16 @@ class Proxy:
     )
     outside: Sequence[str] = OUTSIDE
 
-    def __init__(self, addresses: Mapping[str, str], random: Random) -> None:
+    def __init__(
+        self, addresses: Mapping[str, str], folder: Path, random: Random
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self.damaged: dict[Pipe, tuple[float, str]] = {}
         self.random = random
         dialers = [*addresses, *OUTSIDE]
         self._hosts = {name: f"127.77.0.{n}" for n, name in enumerate(dialers, 1)}
         self._addresses = addresses
+        self._folder = folder
         self._ports = {n: int(a.rpartition(":")[2]) for n, a in addresses.items()}
         self._admin_ports = dict(
             zip(addresses, free_ports(len(addresses)), strict=True)
@@ -98,6 +103,10 @@ class Proxy:
         """A replica's admin line, which nothing troubles."""
         port = self._admin_ports[name]
         return f"tcp:{port}:interface=127.0.0.1", port
+
+    def files(self, name: str) -> Path:
+        """Where a replica's files are: with all others'."""
+        return self._folder / "db"
 
     # --- faults -----------------------------------------------------------------------
 

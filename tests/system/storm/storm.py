@@ -16,7 +16,7 @@ from tests.system.storm.clients import Market
 from tests.system.storm.faults import Trouble
 from tests.system.storm.hands import Hands, OneProcess, ProcessEach
 from tests.system.storm.judge import Judge
-from tests.system.storm.namespaces import HOSTS, SECRET, Namespaces
+from tests.system.storm.namespaces import HOSTS, PASSWORD, SECRET, Namespaces
 from tests.system.storm.network import Network
 from tests.system.storm.outages import Outages
 from tests.system.storm.proxy import Proxy
@@ -198,7 +198,8 @@ class Storm:
 def _network(cluster: Cluster, options: Options) -> Network:
     if options.namespaces:
         return Namespaces(cluster.addresses, cluster.folder)
-    return Proxy(cluster.addresses, Random(f"{options.seed} network"))
+    random = Random(f"{options.seed} network")
+    return Proxy(cluster.addresses, cluster.folder, random)
 
 
 def blow(folder: Path, options: Options) -> tuple[list[str], Findings]:
@@ -208,7 +209,8 @@ def blow(folder: Path, options: Options) -> tuple[list[str], Findings]:
     lines: list[str] = []
     kind: dict[str, Any] = {"extra": EXTRA}
     if options.namespaces:
-        kind.update(hosts=HOSTS, secret=SECRET)
+        password = f"[operator]\npassword = {PASSWORD}\n"
+        kind = {"extra": EXTRA + password, "hosts": HOSTS, "secret": SECRET}
     with (
         findings.holding("logs and files hold no traceback and no secret"),
         running(folder, options.groups, **kind) as cluster,
