@@ -55,6 +55,7 @@ class Ending:
         crowd.settle()
         await self._await(FOUND_OUT, self._unknown)
         await self._await_orders()
+        await self._look_at_carts()
         await self._look_at_stock()
         await self._await(CAUGHT_UP, self._behind)
         seen.failures = [failure.getTraceback() for failure in crowd.failures]
@@ -126,6 +127,13 @@ class Ending:
             for order in orders
             if order["status"] != "placed"
         ]
+
+    async def _look_at_carts(self) -> None:
+        """What was acknowledged and nobody has seen since is seen now, or missed."""
+        for device in self._crowd.devices:
+            if device.session is not None:
+                look = device.do(device.user, "get_cart", insist=True)
+                await self._within(self._left, look)
 
     async def _look_at_stock(self) -> None:
         operator = self._crowd.operator
