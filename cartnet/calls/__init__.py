@@ -12,7 +12,7 @@ Read in this order::
     inventory.py       the inventory: items, takes, the operator's calls
     operator.py        the operator's account and its first password
     password_file.py   where that is kept until it is told
-    rounds.py          when a feed looks for news
+    rounds.py          who watches a feed, and when it looks for news for them
     feed.py            what changed since a revision, from any replica
     directory.py       a balancer: homes out of its log, the shop out of its router
     router.py          the whole shop API, each call to the group that decides it

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from cartnet.calls.rounds import Rounds
+from cartnet.calls.rounds import Audience, Watcher
 from cartnet.checkout.waiting import within
 from cartnet.errors import Refused
 from cartnet.limits import (
     FEED_RETRY_SECONDS,
     FEED_SECONDS_MIN,
     FEED_SHARE_OF_TIME,
-    WATCH_KEEPALIVE_SECONDS,
 )
 from cartnet.shop import carts
 from cartnet.shop.accounts import UNAUTHENTICATED
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.internet.interfaces import IReactorTime
     from twisted.logger import Logger
     from twisted.python.failure import Failure
 
@@ -37,22 +36,13 @@ _KEPT_ALIVE_STALE: Final = b'{"stale":true}'
 """What is sent where there is nothing to say; the second while no leader is heard."""
 
 
-class _Watcher:
+class _Watcher(Watcher):
     """One watcher of one session's cart, and the state of it that it has."""
 
-    def __init__(self, feed: CartFeed, sink: Sink, session: str) -> None:
-        self.sink = sink
+    def __init__(self, audience: Audience[_Watcher], sink: Sink, session: str) -> None:
+        super().__init__(audience, sink)
         self.session = session
         self.state: carts.State | None = None
-        self._feed = feed
-
-    def wake(self) -> None:
-        """The sink is writable again: send what has been merged meanwhile."""
-        self._feed.wake()
-
-    def cancel(self) -> None:
-        """Nothing is sent after this."""
-        self._feed.unsubscribe(self)
 
 
 class CartFeed:
@@ -76,65 +66,39 @@ class CartFeed:
         self._log = log
         self._clock = clock
         self._request_timeout = request_timeout
-        self._rounds = Rounds(clock, self._send_changes, logger, broken)
-        # In the order in which they came; a dict, since sets have none.
-        self._watchers: dict[_Watcher, None] = {}
-        self._keepalive: IDelayedCall | None = None
-        self._stopped = False
+        self._audience: Audience[_Watcher] = Audience(
+            clock, self._send_changes, self._keep_alive, logger, broken
+        )
 
-    def subscribe(self, session: str, sink: Sink) -> _Watcher:
+    def subscribe(self, session: str, sink: Sink) -> Watcher:
         """Start to send ``sink`` the cart of a session.
 
         :param session: the SHA-256 of its token; this replica has found it to stand.
         """
-        watcher = _Watcher(self, sink, session)
-        if self._stopped:
-            return watcher
-        self._watchers[watcher] = None
-        if self._keepalive is None:
-            self._keepalive = self._clock.callLater(
-                WATCH_KEEPALIVE_SECONDS, self._keep_alive
-            )
-        self.wake()
-        return watcher
-
-    def unsubscribe(self, watcher: _Watcher) -> None:
-        """Forget a watcher."""
-        self._watchers.pop(watcher, None)
-        if not self._watchers and self._keepalive is not None:
-            self._keepalive.cancel()
-            self._keepalive = None
+        return self._audience.join(_Watcher(self._audience, sink, session))
 
     def applied(self) -> None:
         """Something has been applied, which may have changed any cart."""
-        self.wake()
-
-    def wake(self) -> None:
-        """Look whether anyone lacks anything, as soon as it may be."""
-        if self._watchers:
-            self._rounds.wake()
+        self._audience.wake()
 
     def stop(self) -> None:
         """Forget all watchers; nothing is sent any more."""
-        self._stopped = True
-        for watcher in list(self._watchers):
-            self.unsubscribe(watcher)
-        self._rounds.stop()
+        self._audience.stop()
 
     # --- Rounds ----------------------------------------------------------------------
 
     async def _send_changes(self) -> float:
         """Send each watcher that keeps up the cart that it lacks, and end some."""
-        watchers = [each for each in self._watchers if each.sink.writable]
+        watchers = [each for each in self._audience if each.sink.writable]
         began = self._clock.seconds()
         try:
             states, lacking = await self._read(watchers)
         except Refused:
-            self._rounds.due = True
+            self._audience.rounds.due = True
             return FEED_RETRY_SECONDS
         events = {user: _encode(cart) for user, cart in lacking.items()}
         for watcher in watchers:
-            if watcher in self._watchers and watcher.sink.writable:
+            if watcher in self._audience and watcher.sink.writable:
                 self._send(watcher, states.get(watcher.session), events)
         took = self._clock.seconds() - began
         return min(max(FEED_SECONDS_MIN, took / FEED_SHARE_OF_TIME), FEED_RETRY_SECONDS)
@@ -167,7 +131,7 @@ class CartFeed:
         if state is None:
             # It stood when the watch began, and the log does not take that back: it
             # has ended, however far this replica is.
-            self.unsubscribe(watcher)
+            watcher.cancel()
             watcher.sink.end(UNAUTHENTICATED.refused())
         elif state != watcher.state:
             watcher.state = state
@@ -177,14 +141,11 @@ class CartFeed:
 
     def _keep_alive(self) -> None:
         """Tell each watcher that it is not forgotten, and look whose time is up."""
-        self._keepalive = self._clock.callLater(
-            WATCH_KEEPALIVE_SECONDS, self._keep_alive
-        )
         event = _KEPT_ALIVE_STALE if self._log.leader is None else _KEPT_ALIVE
-        for watcher in list(self._watchers):
+        for watcher in self._audience:
             if watcher.state is not None and watcher.sink.writable:
                 watcher.sink.send(event)
-        self.wake()
+        self._audience.wake()
 
 
 def _unread() -> Refused:

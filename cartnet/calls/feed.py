@@ -6,15 +6,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from typing_extensions import override
 
-from cartnet.calls.rounds import Rounds
+from cartnet.calls.rounds import Audience, Watcher
 from cartnet.checkout.waiting import within
 from cartnet.errors import Refused
 from cartnet.limits import (
     FEED_RETRY_SECONDS,
     FEED_REVISIONS_AT_ONCE_MAX,
     FEED_SECONDS_MIN,
-    WATCH_KEEPALIVE_SECONDS,
 )
 from cartnet.shop.answers import Changes
 from cartnet.shop.inventory import changes
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _encode = msgspec.json.Encoder().encode
 
 
-class _Watcher:
+class _Watcher(Watcher):
     """One watcher, and the revision that it has.
 
     :ivar revision: ``None`` before its first event, where it came with nothing.
@@ -42,20 +42,23 @@ class _Watcher:
         that has taken too long.
     """
 
-    def __init__(self, feed: Feed, sink: Sink, revision: int | None) -> None:
-        self.sink = sink
+    def __init__(
+        self, audience: Audience[_Watcher], sink: Sink, revision: int | None
+    ) -> None:
+        super().__init__(audience, sink)
         self.revision = revision
         self.greeted = False
         self.patience: IDelayedCall | None = None
-        self._feed = feed
 
-    def wake(self) -> None:
-        """The sink is writable again: send what has been merged meanwhile."""
-        self._feed.wake()
-
+    @override
     def cancel(self) -> None:
-        """Nothing is sent after this."""
-        self._feed.unsubscribe(self)
+        self.end_patience()
+        super().cancel()
+
+    def end_patience(self) -> None:
+        patience, self.patience = self.patience, None
+        if patience is not None and patience.active():
+            patience.cancel()
 
 
 class Feed:
@@ -79,57 +82,30 @@ class Feed:
         self._clock = clock
         self._request_timeout = request_timeout
         self._logger = logger
-        self._rounds = Rounds(clock, self._send_changes, logger, broken)
-        # In the order in which they came; a dict, since sets have none.
-        self._watchers: dict[_Watcher, None] = {}
+        self._audience: Audience[_Watcher] = Audience(
+            clock, self._send_changes, self._keep_alive, logger, broken
+        )
         # What whoever has a revision lacks, while nothing is applied.
         self._known: dict[int | None, _Lacking] = {}
         self._waits = False
-        self._keepalive: IDelayedCall | None = None
-        self._stopped = False
 
     @property
     def watchers(self) -> int:
         """How many watch."""
-        return len(self._watchers)
+        return len(self._audience)
 
-    def subscribe(self, from_revision: int | None, sink: Sink) -> _Watcher:
+    def subscribe(self, from_revision: int | None, sink: Sink) -> Watcher:
         """Start to tell ``sink`` what has changed since ``from_revision``."""
-        watcher = _Watcher(self, sink, from_revision)
-        if self._stopped:
-            return watcher
-        self._watchers[watcher] = None
-        if self._keepalive is None:
-            self._keepalive = self._clock.callLater(
-                WATCH_KEEPALIVE_SECONDS, self._keep_alive
-            )
-        self.wake()
-        return watcher
-
-    def unsubscribe(self, watcher: _Watcher) -> None:
-        """Forget a watcher."""
-        self._watchers.pop(watcher, None)
-        self._end_patience(watcher)
-        if not self._watchers and self._keepalive is not None:
-            self._keepalive.cancel()
-            self._keepalive = None
+        return self._audience.join(_Watcher(self._audience, sink, from_revision))
 
     def applied(self) -> None:
         """Something has been applied, which may have changed the inventory."""
         self._known.clear()
-        self.wake()
-
-    def wake(self) -> None:
-        """Look whether anyone lacks anything, as soon as it may be."""
-        if self._watchers:
-            self._rounds.wake()
+        self._audience.wake()
 
     def stop(self) -> None:
         """Forget all watchers; nothing is sent any more."""
-        self._stopped = True
-        for watcher in list(self._watchers):
-            self.unsubscribe(watcher)
-        self._rounds.stop()
+        self._audience.stop()
 
     # --- Rounds ----------------------------------------------------------------------
 
@@ -137,12 +113,12 @@ class Feed:
         """Bring each watcher that keeps up to what this replica has applied."""
         unknown = dict.fromkeys(
             watcher.revision
-            for watcher in self._watchers
+            for watcher in self._audience
             if watcher.sink.writable and watcher.revision not in self._known
         )
         revisions = tuple(unknown)[:FEED_REVISIONS_AT_ONCE_MAX]
         if len(revisions) < len(unknown):
-            self._rounds.due = True
+            self._audience.rounds.due = True
         known = dict(self._known)
         waited, self._waits = self._waits, False
         if revisions:
@@ -153,11 +129,11 @@ class Feed:
                     self._logger.info(
                         "the feed waits: {message}", message=refused.message
                     )
-                self._rounds.due = self._waits = True
-        if not self._rounds.due:
+                self._audience.rounds.due = self._waits = True
+        if not self._audience.rounds.due:
             # Nothing has been applied meanwhile, so that it holds for the next comers.
             self._known = known
-        for watcher in list(self._watchers):
+        for watcher in self._audience:
             lacking = known.get(watcher.revision)
             if lacking is not None and watcher.sink.writable:
                 self._send(watcher, lacking)
@@ -196,33 +172,25 @@ class Feed:
         if lacking.behind(watcher.revision) and not lacking.final:
             if watcher.patience is None and self._log.leader is not None:
                 watcher.patience = self._clock.callLater(
-                    self._request_timeout, self.wake
+                    self._request_timeout, self._audience.wake
                 )
             if watcher.patience is not None and watcher.patience.active():
                 return
         if watcher.revision == latest and watcher.greeted:
             return
-        self._end_patience(watcher)
+        watcher.end_patience()
         same = watcher.revision == latest
         event = self._empty(latest) if same else lacking.event
         watcher.revision = latest
         watcher.greeted = True
         watcher.sink.send(event)
 
-    def _end_patience(self, watcher: _Watcher) -> None:
-        patience, watcher.patience = watcher.patience, None
-        if patience is not None and patience.active():
-            patience.cancel()
-
     # --- Keeping watchers company ----------------------------------------------------
 
     def _keep_alive(self) -> None:
         """Tell each watcher that nothing has changed, or that this is not known."""
-        self._keepalive = self._clock.callLater(
-            WATCH_KEEPALIVE_SECONDS, self._keep_alive
-        )
         events: dict[int, bytes] = {}
-        for watcher in list(self._watchers):
+        for watcher in self._audience:
             revision = watcher.revision
             if not watcher.greeted or not watcher.sink.writable:
                 continue

@@ -1,18 +1,22 @@
-"""Looks for news, round after round while there may be any, with rests in between."""
+"""Who watches a feed, and the rounds in which it looks for news for them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from cartnet.limits import WATCH_KEEPALIVE_SECONDS
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
     from typing import Any
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
     from twisted.logger import Logger
     from twisted.python.failure import Failure
+
+    from cartnet.replica.ports import Sink
 
 
 class Rounds:
@@ -78,3 +82,89 @@ class Rounds:
             return
         self._logger.failure("a feed broke", failure)
         self._broken(failure)
+
+
+class Watcher:
+    """One who watches: a subscription."""
+
+    def __init__(self, audience: Audience[Any], sink: Sink) -> None:
+        self.sink = sink
+        self._audience = audience
+
+    def wake(self) -> None:
+        """The sink is writable again: send what has been merged meanwhile."""
+        self._audience.wake()
+
+    def cancel(self) -> None:
+        """Nothing is sent after this."""
+        self._audience.leave(self)
+
+
+W = TypeVar("W", bound=Watcher)
+
+
+class Audience(Generic[W]):
+    """The watchers of one feed, in the order in which they came.
+
+    :param look: one round: brings them what is new, returns the seconds to rest.
+    :param keep_alive: tells them that nothing is, or that this is not known.
+    :param broken: told of a failure that must not be: the replica is to stop.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        look: Callable[[], Coroutine[Deferred[Any], Any, float]],
+        keep_alive: Callable[[], None],
+        logger: Logger,
+        broken: Callable[[Failure], None],
+    ) -> None:
+        self.rounds = Rounds(clock, look, logger, broken)
+        self._clock = clock
+        self._keep_alive = keep_alive
+        # A dict, since sets have no order.
+        self._watchers: dict[Watcher, W] = {}
+        self._timer: IDelayedCall | None = None
+        self._stopped = False
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    def __contains__(self, watcher: W) -> bool:
+        return watcher in self._watchers
+
+    def __iter__(self) -> Iterator[W]:
+        """Those there are now, whoever comes or goes meanwhile."""
+        return iter(tuple(self._watchers.values()))
+
+    def join(self, watcher: W) -> W:
+        """Begin to tell it; after the end nobody is told."""
+        if not self._stopped:
+            self._watchers[watcher] = watcher
+            if self._timer is None:
+                self._timer = self._clock.callLater(WATCH_KEEPALIVE_SECONDS, self._tick)
+            self.wake()
+        return watcher
+
+    def leave(self, watcher: Watcher) -> None:
+        """Forget a watcher."""
+        self._watchers.pop(watcher, None)
+        if not self._watchers and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def wake(self) -> None:
+        """Look whether anyone lacks anything, as soon as it may be."""
+        if self._watchers:
+            self.rounds.wake()
+
+    def stop(self) -> None:
+        """Forget all watchers; nothing is sent any more."""
+        self._stopped = True
+        for watcher in self:
+            watcher.cancel()
+        self.rounds.stop()
+
+    def _tick(self) -> None:
+        self._timer = self._clock.callLater(WATCH_KEEPALIVE_SECONDS, self._tick)
+        self._keep_alive()
