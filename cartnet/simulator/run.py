@@ -144,6 +144,11 @@ class Run:
         self._await(
             "S10 customers have answers", ENDING_SECONDS_MAX, self.crowd.at_work
         )
+        self._await(
+            "S8 O4 no order is pending, though nobody asks for it",
+            SETTLING_SECONDS_MAX,
+            self.checks.pending,
+        )
         self.crowd.settle()
         self._await("S6 customers find out", ENDING_SECONDS_MAX, self.crowd.at_work)
         if self.crowd.wanted is not None:

@@ -89,8 +89,12 @@ class Caller:
         anonymous: bool = False,
         insist: bool = False,
         client: GroupClient | None = None,
+        once: bool = False,
     ) -> None:
-        """Send an operation until its outcome is known, or patience is over."""
+        """Send an operation until its outcome is known, or patience is over.
+
+        :param once: try nothing again, nor let the client do so.
+        """
         session = None if anonymous else self.session
         operation.direct = client is not None
         # By an earlier sending, or by one that nobody listens to.
@@ -104,7 +108,7 @@ class Caller:
                     session=session,
                     key=operation.key,
                     stale=operation.stale,
-                    resend=True,
+                    resend=not once,
                 )
             except Refused as refused:
                 operation.refused = refused
@@ -113,7 +117,7 @@ class Caller:
                 elif refused.code not in NOT_NOW:
                     self.history.end(operation, "refused")
                     return
-                if not insist and self.random.random() > self.patience:
+                if once or (not insist and self.random.random() > self.patience):
                     break
                 pause = 1.0 if refused.code == "rate_limited" else 0.05
                 await self.pause(pause + self.random.random() / 4)

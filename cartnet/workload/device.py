@@ -30,6 +30,10 @@ SALE_TRIES_MAX: Final = 1_000
 """More than there is in stock."""
 
 
+AWAY_SECONDS: Final = 8.0
+"""For how long a shopper leaves who does not know what came of a checkout."""
+
+
 class Device(Caller):
     """One of the devices that share a user's account, cart and orders.
 
@@ -63,6 +67,7 @@ class Device(Caller):
         self._think_seconds = think_seconds
         self._logins = logins
         self._wanted = wanted
+        self.patience = random.choice((0.3, 0.9))
 
     async def live(self) -> None:
         """Sign up and in, then shop until told to stop."""
@@ -86,7 +91,7 @@ class Device(Caller):
             insist=True,
         )
         passwords = cycle((own, *self._passwords))
-        while not await self.log_in(next(passwords)):
+        while not (self.stopping or await self.log_in(next(passwords))):
             pass
 
     async def log_in(self, password: str) -> bool:
@@ -159,7 +164,13 @@ class Device(Caller):
             seen = await self.do(self.user, "get_cart")
             if seen.ending == "ok":
                 args["expected_total"] = seen.answer["total"]
-        operation = await self._once("checkout", args, self._clients["lb"], False)
+        hurried = self.random.random() < 0.2
+        operation = await self._once(
+            "checkout", args, self._clients[self.shard], hurried, hurried
+        )
+        if operation.ending == "unknown" and self.random.random() < 0.5:
+            # Gone: the order must find its end without this customer's help.
+            await self.pause(AWAY_SECONDS)
         if operation.ending == "ok" and self.random.random() < 0.3:
             again = self.history.begin(
                 self.user, "checkout", args, operation.key, self.name
@@ -176,12 +187,17 @@ class Device(Caller):
                 )
 
     async def _once(
-        self, call: str, args: dict[str, Any], client: GroupClient, direct: bool
+        self,
+        call: str,
+        args: dict[str, Any],
+        client: GroupClient,
+        direct: bool,
+        hurried: bool = False,
     ) -> Operation:
         operation = self.history.begin(self.user, call, args, self.key(), self.name)
-        if self.random.random() < 0.15:
+        if not hurried and self.random.random() < 0.15:
             self.send_also(operation)
-        await self.repeat(operation, client=client if direct else None)
+        await self.repeat(operation, client=client if direct else None, once=hurried)
         self.tally.operations[operation.ending] += 1
         self._still_known(operation)
         return operation

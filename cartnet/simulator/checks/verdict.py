@@ -85,12 +85,15 @@ class Checks:
                 states[name] = row
             if len(set(states.values())) > 1:
                 return f"{group.name} differs: {states}"
-            if group.kind == "shard":
-                sql = "SELECT COUNT(*) FROM orders WHERE placed_at IS NULL"
-                cursor = self._cluster.plain_cursor(group.names[0])
-                pending = cursor.execute(sql).fetchone()[0]
-                if pending:
-                    return f"{group.name} has {pending} pending orders"
+        return self.pending()
+
+    def pending(self) -> str | None:
+        """Which shard has a pending order; None where none has."""
+        for group in self._cluster.topology.shards:
+            sql = "SELECT COUNT(*) FROM orders WHERE placed_at IS NULL"
+            cursor = self._cluster.plain_cursor(group.names[0])
+            if pending := cursor.execute(sql).fetchone()[0]:
+                return f"{group.name} has {pending} pending orders"
         return None
 
     def check_all(self, crowd: Crowd) -> None:
