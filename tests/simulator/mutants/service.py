@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as changed
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from cartnet.calls.passwords import Passwords
 from cartnet.calls.router import Router
 from cartnet.calls.shared_read import SharedRead
 from cartnet.calls.throttle import LoginFailures
+from cartnet.checkout import coordinator
 from cartnet.checkout.coordinator import Coordinator
 from cartnet.checkout.saga import Saga
 from cartnet.client.outcome import Outcome
@@ -35,24 +37,26 @@ def _(replace: Replace) -> None:
     former = replace(Proposals, "refuse_waiting", refuse_waiting)
 
 
-@mutant("M41", "a new leader leaves its predecessor's checkouts pending")
+@mutant("M41", "a new leader does not look for its predecessor's checkouts")
 def _(replace: Replace) -> None:
-    async def lead(self: Any) -> None:
-        return
+    def survey(cursor: Any) -> Any:
+        return changed(former(cursor), pending=())
 
-    replace(Coordinator, "_lead", lead)
+    former = replace(coordinator, "_survey", survey)
 
 
-@mutant("M42", "a checkout whose decision does not come in time is refused")
+@mutant("M42", "a checkout whose decision is lost on its way is refused")
 def _(replace: Replace) -> None:
-    async def take(self: Any, asked: Any) -> Any:
+    async def take(self: Any, take: Any) -> Any:
+        args = {name: getattr(take, name) for name in take.__struct_fields__}
         try:
-            return await former(self, asked)
+            answer = await self._inventory.call("take", args, resend=False)
         except Refused:
-            line = asked.lines[0]
-            return OutOfStock((Shortage(line.item, line.quantity, 0),))
+            short = Shortage(take.lines[0].item, take.lines[0].quantity, 0)
+            return OutOfStock((short,))
+        return coordinator._DECISIONS.decode(answer)
 
-    former = replace(Coordinator, "_take", take)
+    replace(Coordinator, "_take", take)
 
 
 @mutant("M43", "a coordinator hands on another total than was taken")
