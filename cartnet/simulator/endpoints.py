@@ -166,8 +166,7 @@ class Attempt:
         if near.disconnected:
             self._fail(error.ConnectionLost)
             return
-        self._patience.cancel()
-        self._over = True
+        self._end()
         protocol = self._factory.buildProtocol(near.getPeer())
         if protocol is None:
             near.vanish()
@@ -182,18 +181,21 @@ class Attempt:
         if self._network.asleep(self._source):
             self._network.processes[self._source].enter(self._fail, why)
             return
+        self._end()
+        self._finish(Failure(why()))
+
+    def _end(self) -> None:
         self._over = True
+        # A process may have slept until after it was over.
         if self._patience.active():
             self._patience.cancel()
-        self._finish(Failure(why()))
 
     def _finish(self, result: IProtocol | Failure) -> None:
         if self._process.alive and not self._made.called:
             self._made.callback(result)
 
     def _cancelled(self, made: Deferred[IProtocol]) -> None:
-        self._over = True
-        self._patience.cancel()
+        self._end()
         address = IPv4Address("TCP", *split(self._address))
         made.errback(error.ConnectingCancelledError(address))
 

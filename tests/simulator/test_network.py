@@ -152,6 +152,24 @@ class ConnectionTests(NetworkTestCase):
         self.assertEqual(near.lost, error.ConnectionAborted)
         self.assertEqual(far.lost, error.ConnectionLost)
 
+    def test_asleep_past_its_patience(self) -> None:
+        """A process that sleeps while it dials, for longer than it would wait, wakes to
+        the connection that was made; or it gives up, where it asks for that first."""
+        for gives_up in (False, True):
+            dialled = self.dial()
+            self.a.pause()
+            self.world.clock.run_for(5)
+            self.assertNoResult(dialled)
+
+            if gives_up:
+                dialled.cancel()
+            self.a.resume()
+
+            if gives_up:
+                self.failureResultOf(dialled, error.ConnectingCancelledError)
+            else:
+                self.successResultOf(dialled)
+
     def test_cancelled(self) -> None:
         """A cancelled attempt fails at once, and the other end is told."""
         dialled = self.dial()
