@@ -239,6 +239,10 @@ class Device(Caller):
         So at the end as many have been sold as there were: not one was sold twice, and
         none is held back by an order that came to nothing.
         """
+        if self.session is None:
+            # It was told to stop before it was in.
+            self.stopping = False
+            await self.sign_in()
         for _ in range(SALE_TRIES_MAX):
             cart = await self._surely("get_cart", {}, None)
             for line in cart.answer["items"]:
