@@ -73,14 +73,18 @@ def take(cursor: Cursor) -> Snapshot:
     last_term = base_term
     if last_index > base_index:
         last_term = journal.term_at(cursor, last_index)
-    file = SpooledTemporaryFile(SNAPSHOT_MEMORY_BYTES_MAX)  # noqa: SIM115 # kept open
-    ends: list[int] = []
-    for part in _parts(cursor):
-        file.write(msgspec.json.encode(part))
-        ends.append(file.tell())
     founders = owner.founders(owner.read(cursor))
     cursor.execute("SELECT digest FROM digest")
     (digest,) = cursor.fetchone()
+    file = SpooledTemporaryFile(SNAPSHOT_MEMORY_BYTES_MAX)  # noqa: SIM115 # kept open
+    ends: list[int] = []
+    try:
+        for part in _parts(cursor):
+            file.write(msgspec.json.encode(part))
+            ends.append(file.tell())
+    except BaseException:
+        file.close()
+        raise
     return Snapshot(last_index, last_term, founders, digest, file, ends)
 
 
