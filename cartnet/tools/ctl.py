@@ -94,7 +94,11 @@ def _connect(listen: str) -> socket.socket:
         if where.kind == "unix":
             connection = socket.socket(socket.AF_UNIX)
             connection.settimeout(REPLY_SECONDS_MAX)
-            connection.connect(_unix_path(listen))
+            try:
+                connection.connect(_unix_path(listen))
+            except OSError:
+                connection.close()
+                raise
             return connection
         if where.kind not in ("tcp", "tcp6") or not where.port:
             raise ToolError(f"ctl speaks to tcp: and unix: endpoints, not to {listen}")

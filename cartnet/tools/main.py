@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from cartnet import __version__
-from cartnet.limits import LIVE_SECONDS_MAX, LIVE_USERS_MAX
 from cartnet.tools import catalogue, ctl
 from cartnet.tools.balancer import Balancer
 from cartnet.tools.catalogue import Item
 from cartnet.tools.check_help import CHECK_DESCRIPTION, CHECK_EPILOG
 from cartnet.tools.failure import ToolError
 from cartnet.tools.importing import Import
-from cartnet.tools.live.live_help import LIVE_DESCRIPTION
+from cartnet.tools.live import options as live_options
 from cartnet.tools.simulate_help import SIMULATE_DESCRIPTION, SIMULATE_EPILOG
 from cartnet.topology.configuration import Configuration, ConfigurationError, load
 from cartnet.topology.effective import to_ini
@@ -30,17 +28,6 @@ if TYPE_CHECKING:
     from cartnet.tools.check_report import Progress
 
 OPERATOR_PASSWORD_FILE = "operator-password"
-
-LIVE_OPTIONS: Final = (
-    "seconds",
-    "users",
-    "seed",
-    "report",
-    "history",
-    "chaos",
-    "password_file",
-)
-"""Of ``check``, those that mean nothing without ``--live``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,11 +105,11 @@ def _parser() -> argparse.ArgumentParser:
         "check",
         parents=[common, data],
         help="are the guarantees kept by a stopped cluster's files, or a running one?",
-        description=CHECK_DESCRIPTION + LIVE_DESCRIPTION,
+        description=CHECK_DESCRIPTION + live_options.DESCRIPTION,
         epilog=CHECK_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_live(tool)
+    live_options.add_options(tool)
     tool.set_defaults(run=_check)
 
     tool = tools.add_parser(
@@ -172,60 +159,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     tool.set_defaults(run=_simulate)
     return parser
-
-
-def _add_live(tool: argparse.ArgumentParser) -> None:
-    tool.add_argument(
-        "--live", action="store_true", help="check the running cluster, with customers"
-    )
-    live = tool.add_argument_group("with --live")
-    live.add_argument(
-        "--seconds",
-        type=_seconds,
-        metavar="S",
-        help="how long they shop [default: 30]",
-    )
-    live.add_argument(
-        "--users", type=_users, metavar="N", help="how many accounts [default: 3]"
-    )
-    live.add_argument(
-        "--seed", type=_count, metavar="N", help="draws what they do [default: 1]"
-    )
-    live.add_argument(
-        "--report", type=Path, metavar="FILE.html", help="the verdict with a timeline"
-    )
-    live.add_argument(
-        "--history", type=Path, metavar="FILE.jsonl", help="every operation, one a line"
-    )
-    live.add_argument(
-        "--chaos",
-        action="store_true",
-        help="inject faults as well; needs [admin] chaos = yes",
-    )
-    live.add_argument(
-        "--password-file",
-        type=Path,
-        metavar="FILE",
-        help="the operator's password [default: as configured, or as in DIR]",
-    )
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]+)?", text) else 0.0
-    if not 1 <= seconds <= LIVE_SECONDS_MAX:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no number from 1 to {LIVE_SECONDS_MAX}"
-        )
-    return seconds
-
-
-def _users(text: str) -> int:
-    users = _count(text)
-    if not 1 <= users <= LIVE_USERS_MAX:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no number from 1 to {LIVE_USERS_MAX}"
-        )
-    return users
 
 
 def _count(text: str) -> int:
@@ -299,9 +232,8 @@ def _check(parsed: argparse.Namespace, configuration: Configuration) -> int:
 
     if parsed.live:
         return _check_live(parsed, configuration, progress)
-    for option in LIVE_OPTIONS:
-        if getattr(parsed, option):
-            raise ToolError(f"--{option.replace('_', '-')} is for check --live")
+    if (option := live_options.one_given(parsed)) is not None:
+        raise ToolError(f"{option} is for check --live")
     from cartnet.tools import check
 
     try:
@@ -318,22 +250,15 @@ def _check_live(
 ) -> int:
     from cartnet.tools.check_files import CannotCheck
     from cartnet.tools.live import command
-    from cartnet.tools.live.seen import Options
 
     try:
         password = _operator_password(parsed.password_file, configuration)
     except ToolError as error:
         raise CannotCheck(str(error)) from None
-    default = Options()
     return command.run(
         configuration,
         password,
-        Options(
-            default.seconds if parsed.seconds is None else parsed.seconds,
-            default.users if parsed.users is None else parsed.users,
-            default.seed if parsed.seed is None else parsed.seed,
-            parsed.chaos,
-        ),
+        live_options.options(parsed),
         parsed.report,
         parsed.history,
         progress,

@@ -8,7 +8,8 @@ from typing import Any
 
 from cartnet.errors import Refused
 from cartnet.tools.live.judge import judge
-from cartnet.tools.live.seen import Options, Seen
+from cartnet.tools.live.options import Options
+from cartnet.tools.live.seen import Seen
 from cartnet.workload.history import History, Operation
 from cartnet.workload.share import Share
 

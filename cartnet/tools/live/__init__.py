@@ -5,7 +5,7 @@ accounts, and with items that are removed in the end.
 
 Read in this order::
 
-    live_help.py     what --help says of it
+    options.py       what can be asked for
     command.py       from the command line to the exit status
     seen.py          all that a run has seen
     findings.py      every broken check is kept

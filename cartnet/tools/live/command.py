@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cartnet.tools.check_report import Progress
-    from cartnet.tools.live.seen import Options, Seen
+    from cartnet.tools.live.options import Options
+    from cartnet.tools.live.seen import Seen
     from cartnet.topology.configuration import Configuration
 
 INTERRUPTED = 130

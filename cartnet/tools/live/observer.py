@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 POLL_SECONDS: Final = 0.25
 ANSWER_SECONDS_MAX: Final = 1.0
 
+SILENCE_SECONDS_MAX: Final = 1.5
+"""A leader that is silent for longer is not taken to have led meanwhile."""
+
 
 class Observer:
     """Asks every replica for its heartbeat, again and again."""
@@ -74,7 +77,8 @@ class Observer:
         now = self._clock.seconds()
         self._seen.leaders.setdefault((group, term), set()).add(name)
         led = [each for each in self._seen.offices if each.group == group]
-        if led and (led[-1].leader, led[-1].term) == (name, term):
+        known = bool(led) and (led[-1].leader, led[-1].term) == (name, term)
+        if known and now - led[-1].until <= SILENCE_SECONDS_MAX:
             led[-1].until = now
         elif not led or term >= led[-1].term:
             self._seen.offices.append(Office(group, name, term, now, now))

@@ -19,7 +19,7 @@ from cartnet.tools.live.chaos import Chaos
 from cartnet.tools.live.ending import Ending
 from cartnet.tools.live.observer import Observer
 from cartnet.tools.live.place import Place
-from cartnet.tools.live.seen import Options, Seen
+from cartnet.tools.live.seen import Seen
 from cartnet.workload.crowd import Crowd, Demand
 from cartnet.workload.history import History
 from cartnet.workload.operator import NAME
@@ -28,6 +28,7 @@ from cartnet.workload.share import Share
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cartnet.tools.live.options import Options
     from cartnet.topology.configuration import Configuration
 
 THINK_SECONDS: Final = 0.2

@@ -10,24 +10,10 @@ from cartnet.tools.live.findings import Findings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cartnet.tools.live.options import Options
     from cartnet.workload.history import History, Operation
     from cartnet.workload.share import Share
     from cartnet.workload.watcher import Watcher
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked for.
-
-    :ivar seconds: how long customers shop.
-    :ivar seed: draws what they wish for.
-    :ivar chaos: whether faults are injected.
-    """
-
-    seconds: float = 30.0
-    users: int = 3
-    seed: int = 1
-    chaos: bool = False
 
 
 @dataclass

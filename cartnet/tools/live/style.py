@@ -80,8 +80,8 @@ svg .office0 rect { fill: var(--office); }
 svg .office1 rect { fill: var(--other); }
 svg .fault rect { fill: none; stroke: var(--fault); stroke-width: 1.5; }
 svg .fault text { fill: var(--fault); }
-svg .ok rect { fill: var(--ok); }
-svg .refused rect { fill: var(--refused); }
+svg .ok rect { fill: var(--ok); stroke: var(--page); stroke-width: 0.5; }
+svg .refused rect { fill: var(--refused); stroke: var(--page); stroke-width: 0.5; }
 svg .nothing rect { fill: var(--page); stroke: var(--nothing); stroke-width: 1.5; }
 svg .unknown rect { stroke: var(--unknown); stroke-width: 1; }
 svg .hatch { fill: var(--unknown); }

@@ -122,9 +122,10 @@ class Timeline:
 
     def _changes(self, height: int) -> Iterator[str]:
         """A line where a group got another leader."""
-        led: set[str] = set()
+        led: dict[str, tuple[str, int]] = {}
         for office in self._seen.offices:
-            if office.group in led:
+            now = office.leader, office.term
+            if led.setdefault(office.group, now) != now:
                 x = self._x(office.since)
                 yield (
                     f'<line class="change" x1="{x:.1f}" x2="{x:.1f}" y1="{AXIS}"'
@@ -132,7 +133,7 @@ class Timeline:
                     f" {escape(office.group)} from here on (term {office.term})"
                     "</title></line>"
                 )
-            led.add(office.group)
+            led[office.group] = now
 
     def _faults(self) -> Iterator[str]:
         for fault in self._seen.faults:
@@ -149,9 +150,10 @@ class Timeline:
         first = 1 if self._seen.options.chaos else 0
         for lane, group in enumerate(self._seen.groups, first):
             offices = [each for each in self._seen.offices if each.group == group]
-            for number, office in enumerate(offices):
+            terms = list(dict.fromkeys(each.term for each in offices))
+            for office in offices:
                 yield self._block(
-                    f"office{number % 2}",
+                    f"office{terms.index(office.term) % 2}",
                     lane,
                     office.since,
                     office.until,
@@ -181,13 +183,19 @@ class Timeline:
     def _operations(self) -> Iterator[str]:
         first = len(self.labels()) - len(self._customers)
         lanes = {name: first + n for n, name in enumerate(self._customers)}
-        for number, operation in self._bars:
+        # The longest first: what happened during it lies on top.
+        for number, operation in sorted(
+            self._bars, key=lambda bar: -self._took(bar[1])
+        ):
             yield self._bar(number, operation, lanes[operation.by])
 
-    def _bar(self, number: int, operation: Operation, lane: int) -> str:
+    def _took(self, operation: Operation) -> float:
         until = self._last if operation.ended is None else operation.ended
+        return until - operation.called
+
+    def _bar(self, number: int, operation: Operation, lane: int) -> str:
         x = self._x(operation.called)
-        width = max(BAR_PIXELS_MIN, (until - operation.called) * self._scale)
+        width = max(BAR_PIXELS_MIN, self._took(operation) * self._scale)
         top = self._top(lane)
         suspect = id(operation) in self._suspects
         title = escape(told(self._seen, operation))
