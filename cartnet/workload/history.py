@@ -53,6 +53,8 @@ class Operation:
 
     def __str__(self) -> str:
         came = self.answer if self.ending == "ok" else self.refused
+        if isinstance(came, dict) and "session" in came:
+            came = {**came, "session": "..."}
         code = f" {self.refused.code}" if self.refused is not None else ""
         return (
             f"{self.call} {self.args} of {self.user} under {self.key}:"

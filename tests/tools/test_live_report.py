@@ -175,8 +175,12 @@ class PageTests(ReportCase):
         """Neither file holds a password or a session token."""
         self.run_.shop()
         self.run_.did("operator", "login", {"session": "it.token"}, password="secret99")
+        # A violation tells all of an operation: this login cannot have been.
+        args = {"username": USER, "password": SHARE.password("another")}
+        self.run_.did(USER, "login", {"user": USER, "session": "s1.token"}, **args)
         file = io.StringIO()
         history_file.write(self.seen, file)
+        self.assertIn("the username", self.html())
         for text in (file.getvalue(), self.html()):
             self.assertNotIn(SHARE.secret, text)
             self.assertNotIn(".token", text)

@@ -58,6 +58,9 @@ def judge(seen: Seen) -> Report:
     _look(seen, report)
     _liveness(seen, report)
     report.heading = _heading(seen)
+    for chapter in report.chapters.values():
+        # Accounts stay behind: their passwords are nobody's to read.
+        chapter.wrong = [each.replace(seen.share.secret, "") for each in chapter.wrong]
     return report
 
 
