@@ -86,12 +86,23 @@ class Disks:
 
     def tear(self) -> bool:
         """A power cut takes what is not synced, or only the end of that; at times it
-        comes in a sync that takes long, with all that it was to make safe."""
+        comes in a sync that takes long, with all that it was to make safe, and to all
+        of a group at once."""
         name = self._victims.running()
         if name is None:
             return False
+        seconds = self._random.uniform(0.02, 0.7)
+        everybody = self._random.random() < 0.4
+        for each in (
+            self._cluster.topology.group_of(name).names if everybody else [name]
+        ):
+            if each in self._cluster.replicas:
+                self._tear(each, seconds)
+        return True
+
+    def _tear(self, name: str, seconds: float) -> None:
         host = self._cluster.world.hosts[name]
-        process, seconds = host.process, self._random.uniform(0.02, 0.7)
+        process = host.process
         host.disk.tearing = True
         if self._random.random() < 0.5:
             host.disk.stall(seconds)
@@ -101,7 +112,6 @@ class Disks:
                 self._cluster.kill(name, power_lost=True)
 
         self._cluster.world.clock.callLater(seconds, cut)
-        return True
 
     def wipe(self) -> bool:
         name = self._victims.spare()
