@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -38,6 +39,8 @@ def replay(truth: Truth, tally: Tally) -> Any:
     machine = machine_for(truth.group.kind)
     connection = sqlite3.connect(":memory:", isolation_level=None)
     cursor = connection.cursor()
+    # SQLite holds the keeper, which holds the connection: nobody collects that.
+    weakref.finalize(cursor, connection.close)
     keeper = DigestKeeper()
     cursor.execute("BEGIN")
     keeper.begin(connection)
