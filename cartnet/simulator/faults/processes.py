@@ -154,10 +154,8 @@ class Processes:
     # --- Hanging ---------------------------------------------------------------------
 
     def pause(self) -> bool:
-        """As SIGSTOP: the whole process hangs; a leader's more often than others'."""
-        name = self._victims.running()
-        if self._random.random() < 0.5:
-            name = self._victims.leader() or name
+        """As SIGSTOP: the whole process hangs."""
+        name = self._rather_a_leader()
         if name is None:
             return False
         host = self._cluster.world.hosts[name]
@@ -177,6 +175,11 @@ class Processes:
             if self._cluster.world.hosts[name].process.asleep:
                 self._cluster.world.hosts[name].resume()
 
+    def _rather_a_leader(self) -> str | None:
+        """Who is deposed without a crash may not know it."""
+        leader = self._victims.leader() if self._random.random() < 0.5 else None
+        return leader or self._victims.running()
+
     def product_pause(self) -> bool:
         return self._for_a_while("pause", "resume")
 
@@ -185,7 +188,7 @@ class Processes:
 
     def _for_a_while(self, begin: Fault, end: Fault) -> bool:
         """The product's own faults, behind the admin line."""
-        name = self._victims.running()
+        name = self._rather_a_leader()
         if name is None:
             return False
         replica = self._cluster.replicas[name]
