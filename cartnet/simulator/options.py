@@ -78,7 +78,7 @@ class Options:
     :ivar users: of customers, as ``think_seconds`` and ``stock`` (:class:`Demand`).
     :ivar drift: by what share of the true time replicas' clocks are too fast or slow,
         at most.
-    :ivar sale: as ``roaming`` (:class:`Demand`).
+    :ivar sale: as ``roaming`` and ``following`` (:class:`Demand`).
     """
 
     sizes: dict[str, int]
@@ -100,6 +100,7 @@ class Options:
     drift: float = 0.0
     sale: int = 0
     roaming: bool = False
+    following: bool = False
 
     @property
     def configuration(self) -> str:
@@ -131,6 +132,7 @@ class Options:
             OPERATOR_PASSWORD,
             sale=self.sale,
             roaming=self.roaming,
+            following=self.following,
         )
 
     def link(self) -> Link:
@@ -184,4 +186,5 @@ def draw(seed: int) -> Options:
         drift=random.choice((0.0, 0.0, 0.01)),
         sale=random.choice((0, 0, 0, 8, 30)),
         roaming=random.random() < 0.5,
+        following=random.random() < 0.4,
     )

@@ -160,6 +160,7 @@ class Run:
             self.checks.unsettled,
         )
         self._await("F2 feeds speak", SILENCE_SECONDS_MAX, self._unheard)
+        self._await("F2 pages show carts", SILENCE_SECONDS_MAX, self._unshown)
         if self._options.lexical:
             self._await("R11 the preferred lead", PREFERRED_SECONDS_MAX, self._usurped)
 
@@ -196,6 +197,25 @@ class Run:
         for watcher in self.crowd.watchers:
             if watcher.silent_seconds > SILENCE_SECONDS_MAX / 2:
                 return f"{watcher.name} has heard nothing for {watcher.silent_seconds}"
+        return None
+
+    def _unshown(self) -> str | None:
+        """Whose page does not show the cart as it is."""
+        for device in self.crowd.devices:
+            if device.page is None:
+                continue
+            shard = self.cluster.topology.group(device.shard)
+            cursor = self.cluster.plain_cursor(shard.names[0])
+            user = (device.user,)
+            sql = "SELECT version FROM carts WHERE username = ?"
+            row = cursor.execute(sql, user).fetchone() or (0,)
+            sql = (
+                "SELECT item, quantity FROM cart_lines WHERE username = ?"
+                " ORDER BY added_index"
+            )
+            cart = row[0], cursor.execute(sql, user).fetchall()
+            if device.page.seen != cart:
+                return f"{device.name} sees {device.page.seen}, not {cart}"
         return None
 
     def _tell(self, text: str) -> None:

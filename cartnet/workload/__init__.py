@@ -11,6 +11,7 @@ Read in this order::
     device.py        a shopper's device: one operation after another
     operator.py      the operator, who changes stock and prices
     watcher.py       a follower of the inventory's feed
+    follower.py      a page that follows a cart
     prober.py        whether every group takes writes, once all was healed
     crowd.py         all of them, from their first call to the last
     stale.py         reads that may be old

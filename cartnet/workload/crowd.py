@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cartnet.client.group import GroupClient
     from cartnet.seams import Seams
     from cartnet.workload.findings import Tally
+    from cartnet.workload.follower import Follower
 
 
 class Hosts(Protocol):
@@ -51,6 +52,7 @@ class Demand:
     :ivar sale: how much of one item, which most then want, there is at most (W4); 0 for
         no such sale.
     :ivar roaming: one watcher comes and goes.
+    :ivar following: shoppers' pages follow their carts.
     """
 
     users: int
@@ -61,6 +63,7 @@ class Demand:
     share: Share = field(default_factory=Share)
     sale: int = 0
     roaming: bool = False
+    following: bool = False
 
 
 class Crowd:
@@ -110,6 +113,7 @@ class Crowd:
                         demand.think_seconds,
                         demand.logins,
                         self.wanted,
+                        following=demand.following,
                     )
                 )
         host = self._host("operator")
@@ -182,6 +186,12 @@ class Crowd:
         for device in first.values():
             assert self.wanted is not None
             self._follow(device.sell_out(self.wanted))
+
+    @property
+    def followers(self) -> list[Follower]:
+        """The pages that follow carts."""
+        pages = [device.page for device in self.devices]
+        return [page for page in pages if page is not None]
 
     def check(self) -> None:
         """:raises Exception: what went wrong with one of them."""

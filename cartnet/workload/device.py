@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cartnet.limits import CART_LINES_MAX, QUANTITY_MAX
 from cartnet.workload.caller import Caller
+from cartnet.workload.follower import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,7 @@ class Device(Caller):
     """One of the devices that share a user's account, cart and orders.
 
     :ivar stopping: it is to do no more after the operation in hand.
+    :ivar page: what follows the cart, if anything does.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Device(Caller):
         think_seconds: float,
         logins: float,
         wanted: str | None = None,
+        following: bool = False,
     ) -> None:
         super().__init__(
             f"{user}.{number}", clients["lb"], seams, random, history, tally, share
@@ -67,6 +70,8 @@ class Device(Caller):
         self._think_seconds = think_seconds
         self._logins = logins
         self._wanted = wanted
+        self._following = following
+        self.page: Follower | None = None
         self.patience = random.choice((0.3, 0.9))
 
     async def live(self) -> None:
@@ -100,7 +105,15 @@ class Device(Caller):
         operation = await self.do(self.user, "login", args, anonymous=True, insist=True)
         if operation.ending == "ok":
             self.session = operation.answer["session"]
+            self._open_page()
         return operation.ending == "ok"
+
+    def _open_page(self) -> None:
+        """Follow the cart from the first login on."""
+        if self._following and self.page is None:
+            assert self.session is not None
+            self.page = Follower(self.user, self.history, self.tally)
+            self.page.follow(self._clients[self.shard], self.session)
 
     @property
     def shard(self) -> str:
