@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 
-SEEDS_PER_PROCESS: Final = 50
-"""Then a fresh one takes over: memory is given back."""
-
 
 def run(parsed: argparse.Namespace) -> int:
     """Run the seeds that were asked for; give the command's exit status."""
@@ -93,9 +90,7 @@ def _many(seeds: Sequence[int], minutes: float, jobs: int) -> int:
 def _outcomes(seeds: Sequence[int], minutes: float, jobs: int) -> Iterator[Outcome]:
     """The outcomes as they come."""
     work = partial(simulate, minutes=minutes)
-    with ProcessPoolExecutor(
-        jobs, get_context("spawn"), max_tasks_per_child=SEEDS_PER_PROCESS
-    ) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         for future in as_completed([pool.submit(work, seed) for seed in seeds]):
             yield future.result()
 
