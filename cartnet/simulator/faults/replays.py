@@ -69,11 +69,10 @@ class Replays:
             seconds = random.uniform(0, ECHO_SECONDS_MAX)
             self._echo_until = self._cluster.world.clock.seconds() + seconds
             return True
-        kept = [each for heard in self._kept.values() for each in heard]
-        count = min(len(kept), random.randrange(1, REPLAYED_MAX))
-        for chosen in random.sample(kept, count):
-            self._play(*chosen)
-        return count > 0
+        kept = list(self._kept.values())
+        for _ in range(random.randrange(1, REPLAYED_MAX) if kept else 0):
+            self._play(*random.choice(random.choice(kept)))
+        return bool(kept)
 
     def _echo(self, heard: _Heard) -> None:
         clock = self._cluster.world.clock

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from cartnet.consensus import candidate, leader, quorum, raft
-from cartnet.consensus.candidate import PreCandidate
 from cartnet.consensus.follower import Follower
 from cartnet.consensus.leader import Leader
 from cartnet.consensus.messages import RequestVoteReply
@@ -143,22 +142,14 @@ def _(replace: Replace) -> None:
     replace(HandOver, "target", lambda self, name, heard, progress: None)
 
 
-@mutant("M21", "who was told that it could not win does not ask again (9.6)")
+@mutant("M21", "a replica that has stood for election once does not do so again")
 def _(replace: Replace) -> None:
-    replace(PreCandidate, "tick", lambda self: None)
+    def campaign(self: Any) -> None:
+        if not hasattr(self.raft, "has_stood"):
+            self.raft.has_stood = True
+            former(self)
 
-
-@mutant("M22", "heartbeats commit more than is known to match (3.5)")
-def _(replace: Replace) -> None:
-    def heartbeat(self: Any) -> None:
-        matched = {voter: each.match_index for voter, each in self.progress.items()}
-        for each in self.progress.values():
-            each.match_index = max(each.match_index, self.raft.commit_index)
-        former(self)
-        for voter, each in self.progress.items():
-            each.match_index = matched[voter]
-
-    former = replace(Leader, "_heartbeat", heartbeat)
+    former = replace(Follower, "_campaign", campaign)
 
 
 @mutant("M23", "a replica with an empty file votes and counts at once")
