@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from hashlib import sha256
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TYPE_CHECKING, Final, TextIO
 
 from cartnet.simulator.options import draw
@@ -90,9 +92,21 @@ def _many(seeds: Sequence[int], minutes: float, jobs: int) -> int:
 def _outcomes(seeds: Sequence[int], minutes: float, jobs: int) -> Iterator[Outcome]:
     """The outcomes as they come."""
     work = partial(simulate, minutes=minutes)
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _end_with_parent) as pool:
         for future in as_completed([pool.submit(work, seed) for seed in seeds]):
             yield future.result()
+
+
+def _end_with_parent() -> None:
+    """Have this process end when the search does, however that is killed."""
+
+    def wait() -> None:
+        parent = parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def _digest_of_all(outcomes: Sequence[Outcome]) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -11,6 +14,7 @@ from cartnet.simulator.run import Outcome
 from cartnet.tools.main import main
 from cartnet.tools.simulate import summarize
 from cartnet.workload.findings import Tally
+from tests.system.waiting import eventually
 
 
 class SimulateTests(SynchronousTestCase):
@@ -63,6 +67,19 @@ class SimulateTests(SynchronousTestCase):
         self.assertIn("S1 durable: it is gone", out.getvalue())
         self.assertIn("cartnet simulate --seed 6 --minutes 1 --trace", out.getvalue())
 
+    def test_killed(self) -> None:
+        """A search that is killed leaves no process behind."""
+        seeds = ("--seeds", "1..1000", "--jobs", "2")
+        command = [sys.executable, "-m", "cartnet", "simulate", *seeds]
+        search = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        eventually(lambda: len(_children(search.pid)) > 2, "it has its processes")
+        children = _children(search.pid)
+
+        search.kill()
+        search.wait()
+
+        eventually(lambda: not any(map(_runs, children)), "they have ended")
+
     def test_misuse(self) -> None:
         """Options that make no sense are one line each."""
         status, out, err = self.run_tool("--seeds", "9..2")
@@ -72,3 +89,16 @@ class SimulateTests(SynchronousTestCase):
         status, _, err = self.run_tool("--seeds", "1..2", "--trace")
         self.assertEqual(status, 1)
         self.assertEqual(len(err.splitlines()), 1)
+
+
+def _children(process: int) -> list[Path]:
+    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [Path("/proc") / each for each in found]
+
+
+def _runs(process: Path) -> bool:
+    try:
+        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
