@@ -166,6 +166,22 @@ class OutagesTests(SynchronousTestCase):
         verdict = Verdict(self.outages, given)
         self.assertEqual(self.judge(32, 35, "timeout", verdict=verdict), "")
 
+    def test_groups_apart(self) -> None:
+        """What needs two groups may wait while they are kept apart, and for an
+        election's time after it; what needs one of them may not."""
+        self.now = 1
+        with self.outages.estranged("s1r0", "it"):
+            self.now = 9
+        self.assertEqual(self.judge(2, 5, "unavailable", "s1 it"), "")
+        self.assertEqual(self.judge(9, 11, groups="s1 it"), "")
+        self.assertIn("had a leader", self.judge(2, 5, "unavailable", "s1"))
+        self.assertIn("had a leader", self.judge(12, 15, "unavailable", "s1 it"))
+        self.now = 20
+        with self.outages.estranged("lb0", "it"):
+            self.now = 29
+        self.assertEqual(self.judge(22, 25, "unavailable", "it"), "")
+        self.assertIn("had a leader", self.judge(22, 25, "unavailable", "s1"))
+
     def test_other_refusals(self) -> None:
         """No outage excuses that a call is refused for another reason."""
         self.at(1).begin("kill", "s1r0")

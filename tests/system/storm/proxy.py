@@ -34,6 +34,8 @@ SUPERVISOR: Final = b'"purpose":"supervisor"'
 """In the hello of a connection that carries the script's own admin commands: it is
 spared all faults."""
 
+LAST_SECONDS: Final = 0.05
+
 SUFFERED_SECONDS_MAX: Final = 10.0
 """So long after a damaged message its connection has ended."""
 
@@ -72,6 +74,8 @@ class Proxy:
         self._faults: defaultdict[Direction, list[Weather]] = defaultdict(list)
         self._pipes: set[Pipe] = set()
         self._servers: list[asyncio.Server] = []
+        self._is_over = False
+        self._dialling: set[asyncio.Task[None]] = set()
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="proxy")
 
@@ -81,10 +85,16 @@ class Proxy:
 
     def stop(self) -> None:
         async def end() -> None:
+            self._is_over = True
+            # Who is just being accepted needs the server for a moment.
+            await asyncio.sleep(LAST_SECONDS)
             for server in self._servers:
                 server.close()
             for pipe in list(self._pipes):
                 pipe.reset()
+            await asyncio.gather(*self._dialling, return_exceptions=True)
+            # What was ended hears of it in the next rounds.
+            await asyncio.sleep(LAST_SECONDS)
 
         self._do(end())
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -171,9 +181,13 @@ class Proxy:
     def _accepting(self, dialer: str, name: str) -> Callable[[], End]:
         def accept() -> End:
             pipe = Pipe(self, dialer, name)
+            if self._is_over:
+                pipe.reset()
+                return pipe.ends[0]
             self._pipes.add(pipe)
             dialling = self.loop.create_task(self._pass_on(pipe, name))
-            dialling.add_done_callback(lambda _: None)
+            self._dialling.add(dialling)
+            dialling.add_done_callback(self._dialling.discard)
             return pipe.ends[0]
 
         return accept
