@@ -304,7 +304,11 @@ class End(asyncio.Protocol):
     def half_close(self) -> None:
         if self.open:
             self._said_its_last = True
-            self.transport.write_eof()
+            try:
+                self.transport.write_eof()
+            except OSError:
+                # It was reset, and is about to be told.
+                self.reset()
             self._close_if_over()
 
     def _close_if_over(self) -> None:
