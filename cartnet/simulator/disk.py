@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 
 from cartnet.simulator.process import Process
+from cartnet.workload.findings import Incorrect
 
 if TYPE_CHECKING:
     from cartnet.simulator.clock import SimulatedClock
@@ -196,7 +197,10 @@ class File:
         self._connect(image)
 
     def run(self, job: Job, *, read_only: bool) -> tuple[Any, bool]:
-        """Run a job; give its result or Failure, and whether it synced something."""
+        """Run a job; give its result or Failure, and whether it synced something.
+
+        :raises Incorrect: a check of what the job does has found something.
+        """
         self._level_at_commit = 0
         self._reads = read_only
         tearing = self._disk.tearing and not read_only
@@ -206,6 +210,8 @@ class File:
             result = job(self.connection)
             assert not self.connection.in_transaction, "a job ends its transaction"
             synced = self._level_at_commit >= LEVEL_FULL and not read_only
+        except Incorrect:
+            raise  # What a check has found: no error of the disk's.
         except BaseException:
             result, synced = Failure(), False
             self.connection.rollback()

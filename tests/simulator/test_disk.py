@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.seams import Worker
 from cartnet.simulator.world import World
+from cartnet.workload.findings import Incorrect
 
 PATH = Path("db/s1r0.db")
 
@@ -179,6 +180,18 @@ class DiskTests(SynchronousTestCase):
         self.host.crash()
 
         self.assertEqual(disk.copy(), {PATH: damaged})
+
+    def test_checks_are_heard(self) -> None:
+        """What a check finds within a job goes past the job's caller, who would take
+        it for an error of the disk."""
+
+        def find(sql: str) -> None:
+            raise Incorrect("S1 a check", "that found something")
+
+        self.host.disk.before = find
+        self.worker.run(inserting(1))
+
+        self.assertRaises(Incorrect, self.run_all)
 
     def test_interrupt(self) -> None:
         """An interrupt fails the job in hand, and no other."""

@@ -64,7 +64,8 @@ class Disks:
 
     def sync_error(self) -> bool:
         """A sync fails: what it was to make safe may be there after a crash, or not."""
-        disk = self._cluster.world.hosts[self._victims.any()].disk
+        name = self._victims.any()
+        disk = self._cluster.world.hosts[name].disk
 
         def after(sql: str) -> None:
             if sql != "COMMIT":
@@ -76,6 +77,7 @@ class Disks:
                 self._tally.require(
                     "S1 after a sync that failed nothing more is written",
                     sql != "COMMIT" or disk.process is not process,
+                    name,
                 )
 
             disk.before = before
