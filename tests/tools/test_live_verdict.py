@@ -127,6 +127,17 @@ class VerdictTests(SynchronousTestCase):
         self.run_.end()
         self.assertIn("S5", self.run_.wrong())
 
+    def test_two_orders_of_unknown_checkout(self) -> None:
+        """A checkout without an answer has placed one order at most."""
+        self.run_.shop()
+        self.run_.add(B, 1, 3)
+        unknown = self.run_.buy(B, 1)
+        unknown.answer, unknown.ending, unknown.returned = None, "unknown", None
+        self.run_.orders.append({**self.run_.orders[-1], "id": "s1-9"})
+        self.run_.stock[B] -= 1
+        self.run_.end()
+        self.assertIn("order s1-9", self.run_.wrong()["S10"][0])
+
     def test_two_homes(self) -> None:
         """A username is on one shard (S9)."""
         self.run_.shop()
