@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
 
 from cartnet.errors import Refused
@@ -85,7 +85,7 @@ class Observer:
 
     async def compare(self) -> None:
         """Note the newest digest of every replica's tables."""
-        await DeferredList(
+        await gatherResults(
             [
                 Deferred.fromCoroutine(self._digest(client, name))
                 for client in self._clients.values()
@@ -95,7 +95,10 @@ class Observer:
         )
 
     async def _digest(self, client: GroupClient, name: str) -> None:
-        raw = await client.call_member(name, "status", timeout=ANSWER_SECONDS_MAX)
+        try:
+            raw = await client.call_member(name, "status", timeout=ANSWER_SECONDS_MAX)
+        except Refused:
+            return
         status: Any = msgspec.json.decode(raw)
         if status.get("digest") is not None:
             at = client.group.name, status["digest_index"]
