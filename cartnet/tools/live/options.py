@@ -25,7 +25,8 @@ violation, but all must have their answers within a minute of the end.
   cartnet check --live --seconds 60 --chaos --report report.html
 """
 
-SEED_MAX: Final = 1_000_000
+SEED_MAX: Final = 9_999_999_999
+"""The time in seconds is a seed, too."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _seconds(text: str) -> float:
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def whole(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+        if not re.fullmatch("[0-9]{1,10}", text) or not least <= int(text) <= most:
             raise argparse.ArgumentTypeError(
                 f"{text!r} is no number from {least} to {most}"
             )
