@@ -129,13 +129,19 @@ class Admin:
     PROMPT = b"> "
 
     def __init__(self, place: int | str, seconds: float = ANSWER_SECONDS_MAX) -> None:
-        if isinstance(place, int):
-            self._socket = socket.create_connection(("127.0.0.1", place), seconds)
-        else:
-            self._socket = socket.socket(socket.AF_UNIX)
-            self._socket.settimeout(seconds)
-            self._socket.connect(place)
-        self.greeting = self._until_prompt()
+        family, address = (
+            (socket.AF_INET, ("127.0.0.1", place))
+            if isinstance(place, int)
+            else (socket.AF_UNIX, place)
+        )
+        self._socket = socket.socket(family)
+        self._socket.settimeout(seconds)
+        try:
+            self._socket.connect(address)
+            self.greeting = self._until_prompt()
+        except OSError:
+            self._socket.close()
+            raise
 
     def __enter__(self) -> Admin:
         return self
