@@ -72,6 +72,8 @@ class SimulateTests(SynchronousTestCase):
         seeds = ("--seeds", "1..1000", "--jobs", "2")
         command = [sys.executable, "-m", "cartnet", "simulate", *seeds]
         search = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self.addCleanup(search.wait)
+        self.addCleanup(search.kill)
         eventually(lambda: len(_children(search.pid)) > 2, "it has its processes")
         children = _children(search.pid)
 
