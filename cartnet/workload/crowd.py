@@ -16,7 +16,7 @@ from cartnet.workload.share import Share
 from cartnet.workload.watcher import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
     from random import Random
     from typing import Any
 
@@ -206,11 +206,11 @@ class Crowd:
         self.check()
         return f"{self.busy} are at work" if self.busy else None
 
-    def _follow(self, work: Awaitable[None]) -> None:
+    def _follow(self, work: Coroutine[Any, Any, None]) -> None:
         def ended(result: Any) -> None:
             self.busy -= 1
             if isinstance(result, Failure):
                 self.failures.append(result)
 
         self.busy += 1
-        Deferred.fromCoroutine(work).addBoth(ended)  # type: ignore[arg-type] # a coroutine
+        Deferred.fromCoroutine(work).addBoth(ended)
