@@ -62,7 +62,10 @@ FAULTS: Final = (
     "ring",
     "lossy link",
 )
-"""Every kind of fault; a run has about half of them."""
+"""Every kind of fault; a run has some of them."""
+
+FAULT_SHARES: Final = (0.1, 0.2, 0.45)
+"""How many of all kinds a run has: with few, each of them strikes often."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ class Options:
 def draw(seed: int) -> Options:
     """The options of a seed."""
     random = Random(f"{seed} options")
+    share = Random(f"{seed} faults").choice(FAULT_SHARES)
     shards = random.choice((1, 1, 2, 3))
     groups = ["lb", *(f"s{n + 1}" for n in range(shards)), "it"]
     sizes = {group: random.choice(GROUP_SIZES) for group in groups}
@@ -178,7 +182,7 @@ def draw(seed: int) -> Options:
             sync=random.choice((0.000_5, 0.001, 0.005, 0.02)),
         ),
         target=target,
-        faults=tuple(kind for kind in FAULTS if random.random() < 0.45) or ("crash",),
+        faults=tuple(kind for kind in FAULTS if random.random() < share) or ("crash",),
         pause_seconds=random.choice((0.3, 1.0, 3.0)),
         users=random.randrange(1, 5),
         think_seconds=random.choice((0.05, 0.2, 0.6)),
