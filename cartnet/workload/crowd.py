@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from cartnet.client.group import GroupClient
     from cartnet.seams import Seams
     from cartnet.workload.findings import Tally
-    from cartnet.workload.follower import Follower
 
 
 class Hosts(Protocol):
@@ -87,19 +86,31 @@ class Crowd:
         self.share = share = demand.share
         self.history = History() if history is None else history
         self.hosts: list[str] = []
-        self.devices: list[Device] = []
-        self.watchers: list[Watcher] = []
-        self._place = hosts
         self.busy = 0
         self.failures: list[Failure] = []
         self.wanted = share.items[1] if demand.sale else None
+        self._place = hosts
+        self._tally = tally
+        self.devices = self._shoppers(demand)
+        self.operator = self._new_operator(demand)
+        self.prober = self._new_prober()
+        self.watchers: list[Watcher] = []
+        for number in range(2):
+            host = self._host(f"watcher{number}")
+            self.watchers.append(Watcher(host, hosts.seams(host), tally, share))
+        self._roaming = demand.roaming
+        self._steps = hosts.random("a watcher's steps")
+
+    def _shoppers(self, demand: Demand) -> list[Device]:
+        hosts, share = self._place, self.share
         random = hosts.random("customers")
+        shoppers = []
         for number in range(demand.users):
             user = f"{share.prefix}user{number}"
             devices = random.choice((1, 2))
             for each in range(devices):
                 host = self._host(f"{user}.{each}")
-                self.devices.append(
+                shoppers.append(
                     Device(
                         user,
                         each,
@@ -108,7 +119,7 @@ class Crowd:
                         hosts.seams(host),
                         hosts.random(f"{host} wishes"),
                         self.history,
-                        tally,
+                        self._tally,
                         share,
                         demand.think_seconds,
                         demand.logins,
@@ -116,34 +127,34 @@ class Crowd:
                         following=demand.following,
                     )
                 )
-        host = self._host("operator")
-        self.operator = Operator(
+        return shoppers
+
+    def _new_operator(self, demand: Demand) -> Operator:
+        hosts, host = self._place, self._host("operator")
+        return Operator(
             hosts.clients(host)["lb"],
             hosts.seams(host),
             hosts.random("operator wishes"),
             self.history,
-            tally,
-            share,
+            self._tally,
+            self.share,
             3 * demand.think_seconds,
             demand.stock,
             demand.operator_password,
             (self.wanted, demand.sale) if self.wanted is not None else None,
         )
-        host = self._host("prober")
-        self.prober = Prober(
-            f"{share.prefix}{host}",
+
+    def _new_prober(self) -> Prober:
+        hosts, host = self._place, self._host("prober")
+        return Prober(
+            f"{self.share.prefix}{host}",
             hosts.clients(host)["lb"],
             hosts.seams(host),
             hosts.random("prober wishes"),
             self.history,
-            tally,
-            share,
+            self._tally,
+            self.share,
         )
-        for number in range(2):
-            host = self._host(f"watcher{number}")
-            self.watchers.append(Watcher(host, hosts.seams(host), tally, share))
-        self._roaming = demand.roaming
-        self._steps = hosts.random("a watcher's steps")
 
     @property
     def _callers(self) -> list[Device | Operator]:
@@ -186,12 +197,6 @@ class Crowd:
         for device in first.values():
             assert self.wanted is not None
             self._follow(device.sell_out(self.wanted))
-
-    @property
-    def followers(self) -> list[Follower]:
-        """The pages that follow carts."""
-        pages = [device.page for device in self.devices]
-        return [page for page in pages if page is not None]
 
     def check(self) -> None:
         """:raises Exception: what went wrong with one of them."""

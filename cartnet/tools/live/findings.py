@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import override
 
 from cartnet.limits import LIVE_VIOLATIONS_MAX
 from cartnet.workload.findings import Tally
 from cartnet.workload.history import Operation
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @dataclass
@@ -53,10 +50,6 @@ class Findings(Tally):
             operations = [each for each in about if isinstance(each, Operation)]
             what = "".join(map(str, about))
             self.violations.append(Violation(check, what, operations))
-
-    def of(self, guarantee: str) -> Iterator[Violation]:
-        """What breaks one guarantee."""
-        return (each for each in self.violations if each.check.split()[0] == guarantee)
 
     def made(self, *names: str) -> int:
         """How many checks were made whose name begins with one of these."""
