@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+INTERRUPTED: Final = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
 
 class ToolError(Exception):
     """Ends a tool with an exit status, 1 as a rule; the message is for a person."""

@@ -10,18 +10,16 @@ from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context, parent_process
 from threading import Thread
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from cartnet.simulator.options import draw
 from cartnet.simulator.run import Outcome, Run
-from cartnet.tools.failure import ToolError
+from cartnet.tools.failure import INTERRUPTED, ToolError
 from cartnet.workload.findings import Tally
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-
-INTERRUPTED: Final = 130
 
 
 def run(parsed: argparse.Namespace) -> int:

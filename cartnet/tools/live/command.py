@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from cartnet.tools import reacting
 from cartnet.tools.check_files import CannotCheck
+from cartnet.tools.failure import INTERRUPTED
 from cartnet.tools.live import history_file, page
 from cartnet.tools.live.judge import judge
 from cartnet.tools.live.run import LiveRun
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from cartnet.tools.live.options import Options
     from cartnet.tools.live.seen import Seen
     from cartnet.topology.configuration import Configuration
-
-INTERRUPTED = 130
 
 
 def run(
