@@ -63,7 +63,8 @@ class Disks:
         return True
 
     def sync_error(self) -> bool:
-        """A sync fails: what it was to make safe may be there after a crash, or not."""
+        """A sync fails, though what it was to make safe stays: its process must write
+        nothing more."""
         name = self._victims.any()
         disk = self._cluster.world.hosts[name].disk
 
