@@ -186,8 +186,11 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(self.status(), 1)
 
         self.seen.interrupted = True
+        self.seen.missing[ending.SERVING] = f"s1, asked with{SHARE.secret}"
         self.assertEqual(self.run_.wrong(), {})
         self.assertEqual(self.status(), 130)
+        (note,) = judge(self.seen)["L1"].notes
+        self.assertEqual(note, "not within 5 s: all groups take writes; s1, asked with")
 
     def test_outage(self) -> None:
         """An outage is no violation, but its length is told, group by group."""

@@ -11,6 +11,7 @@ from cartnet.tools.live.ending import (
     CAUGHT_UP,
     ENDING_SECONDS_MAX,
     FOUND_OUT,
+    HURRIED_SECONDS_MAX,
     PLACED,
     SERVING,
 )
@@ -60,7 +61,8 @@ def judge(seen: Seen) -> Report:
     report.heading = _heading(seen)
     for chapter in report.chapters.values():
         # Accounts stay behind: their passwords are nobody's to read.
-        chapter.wrong = [each.replace(seen.share.secret, "") for each in chapter.wrong]
+        for lines in (chapter.wrong, chapter.notes):
+            lines[:] = [each.replace(seen.share.secret, "") for each in lines]
     return report
 
 
@@ -151,10 +153,11 @@ def _liveness(seen: Seen, report: Report) -> None:
     chapter.looked_at = "longest without an answer: " + ", ".join(
         f"{group} {seconds:.1f} s" for group, (seconds, _) in gaps.items()
     )
+    seconds_max = HURRIED_SECONDS_MAX if seen.interrupted else ENDING_SECONDS_MAX
     for what in (SERVING, ANSWERED, FOUND_OUT, PLACED, CAUGHT_UP):
         if seen.awaited.get(what, 0.0) is not None:
             continue
-        told = f"not within {ENDING_SECONDS_MAX:g} s: {what}; {seen.missing[what]}"
+        told = f"not within {seconds_max:g} s: {what}; {seen.missing[what]}"
         where = {PLACED: "S8", CAUGHT_UP: "feeds"}.get(what, "L1")
         wrong = report[where].notes if seen.interrupted else report[where].wrong
         wrong.append(told)
