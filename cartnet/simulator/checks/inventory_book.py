@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+from cartnet.workload import share
 
 if TYPE_CHECKING:
     from cartnet.workload.findings import Tally
     from cartnet.workload.watcher import Table
 
-FRESH = {"A": (100, 100), "B": (250, 100), "C": (999, 100)}
+FRESH: Final = {item: (price, stock) for item, price, stock in share.FRESH}
 """Price and stock of what a fresh inventory holds."""
 
 
