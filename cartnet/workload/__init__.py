@@ -10,8 +10,8 @@ Read in this order::
     caller.py        one who calls until an outcome is known, or gives up
     device.py        a shopper's device: one operation after another
     operator.py      the operator, who changes stock and prices
-    watcher.py       a follower of the inventory's feed
-    follower.py      a page that follows a cart
+    watcher.py       who watches the inventory's feed
+    page.py          a page that shows a cart as it changes
     prober.py        whether every group takes writes, once all was healed
     crowd.py         all of them, from their first call to the last
     stale.py         reads that may be old

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cartnet.limits import CART_LINES_MAX, QUANTITY_MAX
 from cartnet.workload.caller import Caller
-from cartnet.workload.follower import Follower
+from cartnet.workload.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,17 +19,14 @@ if TYPE_CHECKING:
     from cartnet.workload.history import History, Operation
     from cartnet.workload.share import Share
 
-
 STALE_SHARE: Final = 0.2
 """Of the reads, those that are content with an old answer."""
-
 
 SALE_SHARE: Final = 0.6
 """Of all that is done while there is a flash sale, what is about it."""
 
 SALE_TRIES_MAX: Final = 1_000
 """More than there is in stock."""
-
 
 AWAY_SECONDS: Final = 8.0
 """For how long a shopper leaves who does not know what came of a checkout."""
@@ -71,7 +68,7 @@ class Device(Caller):
         self._logins = logins
         self._wanted = wanted
         self._following = following
-        self.page: Follower | None = None
+        self.page: Page | None = None
         self.patience = random.choice((0.3, 0.9))
 
     async def live(self) -> None:
@@ -112,7 +109,7 @@ class Device(Caller):
         """Follow the cart from the first login on."""
         if self._following and self.page is None:
             assert self.session is not None
-            self.page = Follower(self.user, self.history, self.tally)
+            self.page = Page(self.user, self.history, self.tally)
             self.page.follow(self._clients[self.shard], self.session)
 
     @property

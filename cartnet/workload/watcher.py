@@ -1,4 +1,4 @@
-"""A follower of the inventory's feed: its table is the inventory's at each revision."""
+"""Who watches the inventory's feed: its table is the inventory's at each revision."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""One who calls, again and again."""
+
 from __future__ import annotations
 
 from random import Random

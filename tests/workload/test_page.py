@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.workload import stale
 from cartnet.workload.findings import Incorrect, Tally
-from cartnet.workload.follower import Follower
 from cartnet.workload.history import History
+from cartnet.workload.page import Page
 
 
 class FakeGroup:
@@ -24,14 +24,14 @@ class FakeGroup:
         self.on_event(msgspec.Raw(msgspec.json.encode(event)))
 
 
-class FollowerTests(SynchronousTestCase):
+class PageTests(SynchronousTestCase):
     """What is shown is noted, and compared with what others saw."""
 
     def setUp(self) -> None:
         self.history, self.tally = History(), Tally()
-        self.follower = Follower("ann", self.history, self.tally)
+        self.page = Page("ann", self.history, self.tally)
         self.shard = FakeGroup()
-        self.follower.follow(self.shard, "s1.secret")  # type: ignore[arg-type] # a fake
+        self.page.follow(self.shard, "s1.secret")  # type: ignore[arg-type] # a fake
 
     def show(self, version: int, quantity: int) -> None:
         items = [{"item": "A", "quantity": quantity}]
@@ -52,7 +52,7 @@ class FollowerTests(SynchronousTestCase):
 
         stale.check(self.history, self.tally)
 
-        self.assertEqual(self.follower.seen, (2, [("A", 5)]))
+        self.assertEqual(self.page.seen, (2, [("A", 5)]))
 
     def test_another_cart(self) -> None:
         """A cart that was otherwise at that version is found."""

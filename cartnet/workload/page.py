@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cartnet.workload.history import History
 
 
-class Follower:
+class Page:
     """Follows one cart for as long as the session lasts.
 
     What it is shown is noted as stale reads are: the next source may be behind the one
