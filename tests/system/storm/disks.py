@@ -132,8 +132,9 @@ class Disks:
         """Wait until a replica finds out that its disk is full, or a little longer."""
         deadline = time.monotonic() + FULL_SECONDS_MAX
         while time.monotonic() < deadline:
-            if self._log(name).read_text().count(STOPPED) > self._stops[name]:
-                self._stops[name] += 1
+            stops = self._log(name).read_text(errors="replace").count(STOPPED)
+            if stops > self._stops[name]:
+                self._stops[name] = stops
                 self.counts["replicas stopped by a full disk"] += 1
                 return
             time.sleep(POLL_SECONDS)
