@@ -21,6 +21,7 @@ from cartnet.tools.live import chaos
 from cartnet.tools.live.chaos import KINDS, Chaos
 from cartnet.topology.configuration import Configuration
 from tests.supervisor.replicas import Ports, Process, World, cluster_of
+from tests.system.waiting import CONDITION_SECONDS_MAX
 from tests.tools.live_runs import HandmadeRun
 
 SHARD = ("s1r0", "s1r1", "s1r2")
@@ -38,7 +39,7 @@ class Quick(Random):
 class ChaosTests(TestCase):
     """A process of all replicas behind an admin port."""
 
-    timeout = 30
+    timeout = CONDITION_SECONDS_MAX
 
     @override
     def setUp(self) -> None:
