@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from signal import SIGINT, getsignal, signal
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -26,8 +27,13 @@ def run(tool: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         except Exception as error:
             failure.append(error)
 
-    with suppress(SystemExit):  # Its way to end.
-        react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
+    interrupt = getsignal(SIGINT)
+    try:
+        with suppress(SystemExit):  # Its way to end.
+            react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
+    finally:
+        # Twisted leaves its own behind: what the tool still does could not be ended.
+        signal(SIGINT, interrupt)
     if failure:
         raise failure[0]
     if not outcome:
