@@ -12,7 +12,9 @@ the log, committed without it, has put its new file in the place of the lost one
 So is a replica whose file is an older copy of what it was: it has forgotten as much.
 Every start on a file is counted there, and has a random number; whoever meets a member
 keeps both on its own disk, before anything that it says relies on that member. A start
-that has been met before, with another number, is one on an old copy.
+that has been met before, with another number, is one on an old copy. A copy of a file
+that was replaced begins anew as soon as it hears of that from the log, and never counts
+again under its id.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from cartnet.limits import MARKER_SECONDS, RECOUNT_SECONDS
 from cartnet.replica.driver import Driver, Outdated
 from cartnet.storage.digest import is_corruption
 from cartnet.storage.journal import Damaged
+from cartnet.storage.owner import Replaced
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -45,7 +46,7 @@ def is_disk_trouble(reason: Failure) -> bool:
 
 def condemns_file(reason: Failure) -> bool:
     """Whether a replica that has failed so must not go on with the file it has."""
-    return reason.check(Outdated) is not None or is_damage(reason)
+    return reason.check(Outdated, Replaced) is not None or is_damage(reason)
 
 
 class Scrubber:

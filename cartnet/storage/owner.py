@@ -30,6 +30,10 @@ APPLICATION_ID: Final = int.from_bytes(b"cart")
 FILE_ID_BYTES: Final = 16
 
 
+class Replaced(Exception):
+    """Another file has taken this one's place in its group: this is an old copy."""
+
+
 class StartError(Exception):
     """A replica cannot start; the message is one line that says what to do."""
 
@@ -115,14 +119,24 @@ def _checksum(meta: dict[str, str]) -> str:
 
 
 def founders(meta: dict[str, str]) -> dict[str, str]:
-    """Return the file ids of the group's first members; empty where not yet known."""
+    """Return the file ids that count, by replica; empty where not yet known."""
     found: dict[str, str] = json.loads(meta["founders"])
     return found
 
 
-def save_founders(cursor: Cursor, founders: dict[str, str]) -> None:
-    """Keep the file ids with which the group was formed."""
-    save(cursor, "founders", json.dumps(founders, sort_keys=True))
+def save_founders(cursor: Cursor, counted: dict[str, str]) -> None:
+    """Keep the file ids that count.
+
+    :raises Replaced: this file's own did, and does not any more. It must not count
+        again under its id: others may remember later starts on it, from before.
+    """
+    meta = read(cursor)
+    own = meta["file_id"]
+    if own in founders(meta).values() and own not in counted.values():
+        raise Replaced(
+            "the database is an old copy: another file has taken its place in the group"
+        )
+    save(cursor, "founders", json.dumps(counted, sort_keys=True))
 
 
 def count_start(cursor: Cursor) -> int:

@@ -30,7 +30,7 @@ class OldCopyTests(SynchronousTestCase):
         return [
             line
             for line in self.cluster.logs.lines
-            if f" {name} " in line and part in line
+            if f" {name} term=" in line and part in line
         ]
 
     def assert_taken_back(self) -> None:
@@ -67,6 +67,40 @@ class OldCopyTests(SynchronousTestCase):
         self.cluster.start("s1r0")
         self.assert_taken_back()
         self.cluster.do(shopper.log_in())
+
+    def test_copy_of_a_file_that_was_replaced(self) -> None:
+        """A file in whose place another one was let in never counts again: else one
+        who remembers its later starts would have the replica begin anew then."""
+        remembering = self.cluster.world.hosts["s1r0"].disk
+        self.cluster.kill("s1r0")
+        copy = remembering.copy()
+        self.cluster.start("s1r0")
+        self.cluster.kill("s1r2")
+        self.disk.wipe()
+        self.cluster.start("s1r2")
+        self.run_until_admitted()
+        self.cluster.kill("s1r2")
+        self.disk.restore(self.copy)
+        self.cluster.start("s1r2")
+        self.cluster.run_for(5)
+        self.run_until_admitted()
+        self.cluster.kill("s1r0")
+        remembering.restore(copy)
+        self.cluster.start("s1r0")
+        self.cluster.run_for(10)
+
+        (line,) = self.said("s1r2", "begins anew")
+        self.assertIn("another file has taken its place", line)
+        self.assertEqual(self.said("s1r1", "has stopped"), [])
+        self.assertIsNotNone(self.cluster.leader("s1"))
+
+    def run_until_admitted(self) -> None:
+        def admitted() -> bool:
+            raft = self.cluster.replicas["s1r2"].raft
+            return raft is not None and raft.admitted
+
+        self.cluster.run_until(admitted, seconds_max=10)
+        self.cluster.run_for(1)
 
     def test_all_files_together(self) -> None:
         """A backup of the whole group that is put back is no old copy to anybody."""
