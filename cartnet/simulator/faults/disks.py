@@ -9,6 +9,8 @@ from cartnet.simulator.disk import Speed
 from cartnet.storage.snapshot import OWN_TABLES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cartnet.simulator.faults.victims import Victims
     from cartnet.workload.findings import Tally
 
@@ -24,6 +26,7 @@ class Disks:
         self._cluster = victims.cluster
         self._random = victims.random
         self._usual = usual
+        self._copies: dict[str, list[dict[Path, bytes]]] = {}
 
     def slow(self) -> bool:
         name = self._victims.any()
@@ -125,19 +128,21 @@ class Disks:
         return True
 
     def old_copy(self) -> bool:
-        """Put an old copy in place of a replica's disk."""
+        """Put a copy in place of a replica's disk: the one that was made some seconds
+        ago, or one from before other faults."""
         name = self._victims.spare()
         if name is None:
             return False
         disk = self._cluster.world.hosts[name].disk
         self._cluster.kill(name)
-        copy = disk.copy()
+        copies = self._copies.setdefault(name, [])
+        copies.append(disk.copy())
         self._cluster.start(name)
         self._cluster.run_for(self._random.uniform(1, 3))
         if not self._victims.all_count(name):
             return False
         self._cluster.kill(name)
-        disk.restore(copy)
+        disk.restore(self._random.choice(copies))
         self._cluster.start(name)
         return True
 
