@@ -12,7 +12,6 @@ from cartnet.calls.catalogue import Catalogue
 from cartnet.calls.homes import Homes
 from cartnet.calls.passwords import Passwords
 from cartnet.calls.router import Router
-from cartnet.calls.shared_read import SharedRead
 from cartnet.calls.throttle import LoginFailures
 from cartnet.checkout import coordinator
 from cartnet.checkout.coordinator import Coordinator
@@ -108,27 +107,6 @@ def _(replace: Replace) -> None:
         return self._catalogue.inventory()
 
     former = replace(Router, "_get_inventory", get_inventory)
-
-
-@mutant("M49", "who asks while a read is under way shares its answer, too old or not")
-def _(replace: Replace) -> None:
-    async def serve(self: Any) -> None:
-        self._under_way = True
-        served, self._waiting = self._waiting, []
-        deadline = min(waiting.deadline for waiting in served)
-        try:
-            answer = await self._read(deadline)
-        except Refused as refused:
-            for waiting in served + self._waiting:
-                waiting.tried_until = deadline
-                waiting.answer.errback(refused)
-        else:
-            for waiting in served + self._waiting:
-                waiting.answer.callback(answer)
-        self._waiting = []
-        self._under_way = False
-
-    replace(SharedRead, "_serve", serve)
 
 
 @mutant("M50", "any replica reads its own tables, a follower too")

@@ -71,15 +71,3 @@ def _(replace: Replace) -> None:
 @mutant("M28", "tables that differ from their digest are believed")
 def _(replace: Replace) -> None:
     replace(Comparison, "difference", property(lambda self: None))
-
-
-@mutant("M29", "a term is not kept")
-def _(replace: Replace) -> None:
-    def save(cursor: Any, new: Any) -> None:
-        term = journal.last(cursor)[1]
-        kept = journal.state(cursor).hard_state
-        if new.hard_state.term > kept.term and term <= kept.term:
-            new = changed(new, hard_state=kept)
-        former(cursor, new)
-
-    former = replace(journal, "save", save)
