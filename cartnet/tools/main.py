@@ -132,13 +132,15 @@ def _parser() -> argparse.ArgumentParser:
         epilog=SIMULATE_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    tool.add_argument(
+    which = tool.add_mutually_exclusive_group()
+    which.add_argument(
         "--seed",
         type=_count,
         default=1,
         metavar="N",
         help="which history [default: 1]",
     )
+    which.add_argument("--seeds", metavar="A..B", help="all of these, one by one")
     tool.add_argument(
         "--minutes",
         type=_minutes,
@@ -146,7 +148,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="M",
         help="virtual minutes of faults, before peace [default: 1]",
     )
-    tool.add_argument("--seeds", metavar="A..B", help="all of these, one by one")
     tool.add_argument(
         "--jobs",
         type=_jobs,

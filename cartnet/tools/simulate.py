@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context, parent_process
+from signal import SIG_IGN, SIGINT, signal
 from threading import Thread
 from typing import TYPE_CHECKING, TextIO
 
@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+class Misuse(ToolError):
+    """Options that make no sense together."""
+
+    status = 2
+
+
 def run(parsed: argparse.Namespace) -> int:
     """Run the seeds that were asked for; give the command's exit status."""
     seeds = _seeds(parsed)
     if parsed.trace and len(seeds) > 1:
-        raise ToolError("--trace is for one seed: --seed N --trace")
+        raise Misuse("--trace is for one seed: --seed N --trace")
     if len(seeds) == 1:
         return _one(seeds[0], parsed.minutes, trace=parsed.trace)
     return _many(seeds, parsed.minutes, parsed.jobs)
@@ -37,7 +43,10 @@ def _seeds(parsed: argparse.Namespace) -> Sequence[int]:
         return [parsed.seed]
     first, _, last = parsed.seeds.partition("..")
     if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
-        raise ToolError(f"--seeds {parsed.seeds}: expected two numbers, such as 1..100")
+        raise Misuse(
+            f"--seeds {parsed.seeds}: expected two numbers, the lower one first,"
+            " such as 1..100"
+        )
     return range(int(first), int(last) + 1)
 
 
@@ -59,7 +68,11 @@ def _one(seed: int, minutes: float, *, trace: bool) -> int:
 
 
 def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    try:
+        sys.stdout.write(f"{line}\n")
+    except BrokenPipeError:
+        # Whoever read has seen enough, and the product must not hear of it.
+        os._exit(1)
 
 
 def _many(seeds: Sequence[int], minutes: float, jobs: int) -> int:
@@ -81,22 +94,21 @@ def _many(seeds: Sequence[int], minutes: float, jobs: int) -> int:
     if terminal is not None:
         terminal.write("\r\x1b[K")
     outcomes.sort(key=lambda outcome: outcome.seed)
-    summarize(outcomes, minutes, told=True)
+    summarize(outcomes, minutes, told=True, interrupted=interrupted)
     sys.stdout.write(f"digest {_digest_of_all(outcomes)}\n")
     status = max((outcome.status for outcome in outcomes), default=0)
     return INTERRUPTED if interrupted and not status else status
 
 
 def _outcomes(seeds: Sequence[int], minutes: float, jobs: int) -> Iterator[Outcome]:
-    """The outcomes as they come."""
+    """The outcomes as they come; whoever stops listening ends the search."""
     work = partial(simulate, minutes=minutes)
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _end_with_parent) as pool:
-        for future in as_completed([pool.submit(work, seed) for seed in seeds]):
-            yield future.result()
+    with get_context("spawn").Pool(jobs, _begin_process) as pool:
+        yield from pool.imap_unordered(work, seeds)
 
 
-def _end_with_parent() -> None:
-    """Have this process end when the search does, however that is killed."""
+def _begin_process() -> None:
+    """Have a process end when the search does, however that is ended."""
 
     def wait() -> None:
         parent = parent_process()
@@ -104,6 +116,8 @@ def _end_with_parent() -> None:
         parent.join()
         os._exit(1)
 
+    # A terminal's Ctrl-C is for the search, which ends its processes.
+    signal(SIGINT, SIG_IGN)
     Thread(target=wait, daemon=True).start()
 
 
@@ -127,11 +141,16 @@ def _tell_failure(outcome: Outcome, minutes: float) -> None:
 
 
 def summarize(
-    outcomes: Sequence[Outcome], minutes: float, *, told: bool = False
+    outcomes: Sequence[Outcome],
+    minutes: float,
+    *,
+    told: bool = False,
+    interrupted: bool = False,
 ) -> None:
     """Print what was found and how much was looked at.
 
     :param told: failures have been told already.
+    :param interrupted: more was asked for.
     """
     tally = Tally()
     for outcome in outcomes:
@@ -143,7 +162,8 @@ def summarize(
     write = sys.stdout.write
     seeds = "1 seed" if len(outcomes) == 1 else f"{len(outcomes)} seeds"
     write(
-        f"{seeds}, {hours:.2f} virtual hours, {tally.checks.total()} checks;"
+        f"{seeds}, {hours:.2f} virtual hours, {tally.checks.total()} checks"
+        f"{', interrupted' if interrupted else ''};"
         f" failed: {', '.join(map(str, failed)) or 'none'}\n"
     )
     for what in ("faults", "operations", "checks", "reached"):

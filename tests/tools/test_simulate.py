@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -82,14 +84,44 @@ class SimulateTests(SynchronousTestCase):
 
         eventually(lambda: not any(map(_runs, children)), "they have ended")
 
+    def test_interrupted(self) -> None:
+        """Ctrl-C, which a terminal sends to all processes, ends a search at once, and
+        what has been found by then is summed up."""
+        seeds = ("--seeds", "1..1000", "--jobs", "2")
+        command = [sys.executable, "-m", "cartnet", "simulate", *seeds]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as search:
+            eventually(lambda: len(_children(search.pid)) > 2, "it has its processes")
+            os.killpg(search.pid, signal.SIGINT)
+            out, _ = search.communicate(timeout=30)
+
+        self.assertEqual(search.returncode, 130)
+        self.assertRegex(out, "(?m)^[0-9]+ seeds?, .*, interrupted; failed: ")
+
+    def test_nobody_reads(self) -> None:
+        """A trace whose reader has gone ends without a word of that."""
+        arguments = ("--seed", "5", "--minutes", "1", "--trace")
+        command = [sys.executable, "-m", "cartnet", "simulate", *arguments]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as traced:
+            assert traced.stdout is not None
+            assert traced.stderr is not None
+            traced.stdout.readline()
+            traced.stdout.close()
+            said = traced.stderr.read()
+
+        self.assertEqual((traced.returncode, said), (1, ""))
+
     def test_misuse(self) -> None:
         """Options that make no sense are one line each."""
         status, out, err = self.run_tool("--seeds", "9..2")
-        self.assertEqual((status, out), (1, ""))
+        self.assertEqual((status, out), (2, ""))
         self.assertIn("such as 1..100", err)
 
         status, _, err = self.run_tool("--seeds", "1..2", "--trace")
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 2)
         self.assertEqual(len(err.splitlines()), 1)
 
 
