@@ -66,6 +66,19 @@ class ReplicaFile:
         row = self.cursor.fetchone()
         return None if row is None else row[0]
 
+    @contextmanager
+    def transaction(self, *, kept: bool = False) -> Iterator[None]:
+        """A transaction that ends, whatever is found in it; what it changed is
+        ``kept`` or undone, and undone where something is raised."""
+        self.cursor.execute("BEGIN")
+        try:
+            yield
+            self.cursor.execute("COMMIT" if kept else "ROLLBACK")
+        finally:
+            # Some errors have ended it themselves.
+            if self.cursor.connection.in_transaction:
+                self.cursor.execute("ROLLBACK")
+
 
 @contextmanager
 def copies(

@@ -26,8 +26,10 @@ def check(files: Sequence[ReplicaFile], chapter: Chapter, progress: Progress) ->
     digests: Digests = defaultdict(lambda: defaultdict(list))
     for file in files:
         progress(f"recounting {file.replica}")
+        known = len(chapter.wrong)
         with chapter.reading(f"{file.replica}: its tables"):
             _check_file(file, chapter, digests)
+        file.sound = len(chapter.wrong) == known
     newest = max(files, key=lambda file: file.applied_index)
     highest = newest.applied_index
     # Other logs may hold what was never committed, and is contradicted by now; one
@@ -70,12 +72,14 @@ def _check_file(file: ReplicaFile, chapter: Chapter, digests: Digests) -> None:
         )
         digests[file.applied_index][digest.recount(cursor)].append(file.replica)
         return
-    cursor.execute("BEGIN")
-    compared = digest.compare(cursor, deep=True)
-    recorded = digest.recorded(cursor)
-    cursor.execute("COMMIT")
+    recorded: tuple[tuple[int, str], ...] = ()
+    with file.transaction():
+        compared = digest.compare(cursor, deep=True)
+        try:
+            recorded = digest.recorded(cursor)
+        except journal.Damaged as error:
+            chapter.wrong.append(f"{file.replica}: {error}")
     if compared.difference is not None:
-        file.sound = False
         chapter.wrong.append(f"{file.replica}: {compared.difference}")
     if compared.counted:
         digests[compared.applied_index][compared.counted].append(file.replica)
@@ -98,22 +102,22 @@ def _bring_to(
 ) -> None:
     """Compare a file that is behind at ``index``, all entries to which are applied
     somewhere; leave it as it was."""
-    file.cursor.execute("BEGIN")
     try:
-        if replay(file, sources, index):
-            digests[index][digest.recount(file.cursor)].append(file.replica)
-        else:
-            chapter.notes.append(
-                f"{file.replica}: its tables are those of index {file.applied_index};"
-                f" what leads from there to {index} is compacted away"
-            )
+        with file.transaction():
+            done = replay(file, sources, index)
+            if done:
+                digests[index][digest.recount(file.cursor)].append(file.replica)
     except Exception as error:
         chapter.wrong.append(
             f"{file.replica}: its log cannot be applied to its tables:"
             f" {type(error).__name__}: {error}"
         )
-    finally:
-        file.cursor.execute("ROLLBACK")
+    else:
+        if not done:
+            chapter.notes.append(
+                f"{file.replica}: its tables are those of index {file.applied_index};"
+                f" what leads from there to {index} is compacted away"
+            )
 
 
 def replay(file: ReplicaFile, sources: Sequence[ReplicaFile], index: int) -> bool:
@@ -152,15 +156,13 @@ def settled(files: Sequence[ReplicaFile], chapter: Chapter) -> tuple[ReplicaFile
     end = best_log.last[0]
     if end <= state.applied_index:
         return state, state.applied_index
-    state.cursor.execute("BEGIN")
     try:
-        done = replay(state, [best_log], end)
+        with state.transaction(kept=True):
+            done = replay(state, [best_log], end)
     except Exception as error:
-        state.cursor.execute("ROLLBACK")
         chapter.wrong.append(
             f"{state.replica}: what its log holds behind index {state.applied_index}"
             f" cannot be applied: {type(error).__name__}: {error}"
         )
         return state, state.applied_index
-    state.cursor.execute("COMMIT")
     return state, end if done else state.applied_index

@@ -455,6 +455,31 @@ class DamageTests(CheckCase):
         self.edit("lb0", f"UPDATE digests SET digest = '{'0' * 64}' WHERE idx = 1")
         self.assert_wrong("S4", "lb0", "the digest at index 1 does not match its")
 
+    def test_recorded_digest_damaged_behind(self) -> None:
+        """It is said in one line of a file whose log ends after what is applied, even
+        of the only one of its group, or of all that there are."""
+        damage = (
+            "UPDATE digests SET digest = replace(digest, 'a', 'b')"
+            " WHERE idx = (SELECT min(idx) FROM digests)"
+        )
+        for lost, damaged in (
+            (None, ["s2r2"]),
+            ("s2r0", ["s2r1", "s2r2"]),
+            ("s2r1", ["s2r2"]),
+        ):
+            if lost is not None:
+                (self.data / f"{lost}.db").unlink()
+            self.edit(damaged[0], damage)
+            wrong = self.wrong(self.check())
+            self.assertEqual(list(wrong), ["S4"])
+            self.assertEqual(
+                [line.partition(";")[0] for line in wrong["S4"]],
+                [
+                    f"{name}: the digest at index 1 does not match its checksum"
+                    for name in damaged
+                ],
+            )
+
     def test_definition(self) -> None:
         """A table that is gone, or is another one, is named."""
         self.edit("lb2", "ALTER TABLE homes RENAME TO hones")
