@@ -134,9 +134,13 @@ class LiveCheckTests(SynchronousTestCase):
             self.assert_line(gone, "is the cluster running", cluster.balancers[0])
 
             cluster.start_all()
+            kept = cluster.folder / "kept.html"
+            kept.write_text("as it was")
             self.assert_line(
-                cluster.tool(*options), "the operator's password is refused"
+                cluster.tool(*options, "--report", str(kept)),
+                "the operator's password is refused",
             )
+            self.assertEqual(kept.read_text(), "as it was")
             self.assert_line(
                 cluster.tool("check", "--live", "--chaos"), "[admin] chaos = yes"
             )

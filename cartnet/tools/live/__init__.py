@@ -9,6 +9,7 @@ Read in this order::
     command.py       from the command line to the exit status
     seen.py          all that a run has seen
     findings.py      every broken check is kept
+    output.py        a file is whole, or as it was
     run.py           one run, from the first login to the last look
     place.py         where customers are
     observer.py      who leads, as every replica says itself
