@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     live_options.add_options(tool)
-    tool.set_defaults(run=_check)
+    tool.set_defaults(run=_check, misused=tool.error)
 
     tool = tools.add_parser(
         "config", parents=[common], help="the configuration in force"
@@ -231,10 +231,10 @@ def _check(parsed: argparse.Namespace, configuration: Configuration) -> int:
             terminal.write(f"\r\x1b[K{step}")
             terminal.flush()
 
+    if (wrong := live_options.misuse(parsed)) is not None:
+        parsed.misused(wrong)
     if parsed.live:
         return _check_live(parsed, configuration, progress)
-    if (option := live_options.one_given(parsed)) is not None:
-        raise ToolError(f"{option} is for check --live")
     from cartnet.tools import check
 
     try:
@@ -336,7 +336,13 @@ def _operator_password(given: Path | None, configuration: Configuration) -> str:
         return path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "expected UTF-8"
+        hint = ""
+        if given is None and isinstance(error, FileNotFoundError):
+            hint = (
+                " a cluster writes it when it starts: is the cluster running, and is"
+                " this its configuration?"
+            )
         raise ToolError(
-            f"the operator's password: {path}: {reason};"
+            f"the operator's password: {path}: {reason};{hint}"
             " --password-file tells another file"
         ) from None

@@ -79,14 +79,39 @@ class MainTests(SynchronousTestCase):
             ("--chaos",),
             ("--password-file", "p"),
         ):
-            status, _, err = self.run_tool("check", *option)
-            self.assertEqual(status, 1)
-            self.assertEqual(err, f"cartnet: {option[0]} is for check --live\n")
+            status, text = self.leaves("check", "--config", str(self.ini), *option)
+            self.assertEqual(status, 2)
+            self.assertIn(f"error: {option[0]} is for check --live\n", text)
         for wrong in (("--seconds", "0"), ("--seconds", "1e9"), ("--users", "11")):
             self.assertEqual(self.leaves("check", "--live", *wrong)[0], 2)
         status, text = self.leaves("check", "--help")
         self.assertEqual(status, 0)
         self.assertIn("cartnet check --live --seconds 60 --chaos", text)
+        self.assertIn("how long they shop, 1 to 3600 [default: 30]", text)
+        self.assertIn("how many accounts, 1 to 10 [default: 3]", text)
+
+    def test_check_live_one_file(self) -> None:
+        """A report is not written over the history, by whichever name it is called."""
+        kept = self.folder / "kept"
+        kept.write_text("as it was")
+        (self.folder / "other").symlink_to("kept")
+        options = ("--report", str(kept), "--history", str(self.folder / "other"))
+        status, text = self.leaves(
+            "check", "--live", "--config", str(self.ini), *options
+        )
+        self.assertEqual(status, 2)
+        self.assertIn("--report and --history are to be two files", text)
+        self.assertEqual(kept.read_text(), "as it was")
+
+    def test_no_password(self) -> None:
+        """Where no cluster has ever started, it is said when there is a password."""
+        status, out, err = self.run_tool("check", "--live")
+        self.assertEqual((status, out), (2, ""))
+        self.assertEqual(err.count("\n"), 1)
+        self.assertIn("a cluster writes it when it starts: is the cluster running", err)
+        gone = str(self.folder / "gone")
+        _, _, err = self.run_tool("check", "--live", "--password-file", gone)
+        self.assertNotIn("a cluster writes it", err)
 
     def test_bad_configuration(self) -> None:
         """A configuration that cannot be used is one line on standard error."""

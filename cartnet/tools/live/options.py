@@ -51,8 +51,18 @@ def add_options(tool: argparse.ArgumentParser) -> None:
     )
     live = tool.add_argument_group("with --live")
     for name, kind, metavar, what in (
-        ("--seconds", _seconds, "S", "how long they shop [default: 30]"),
-        ("--users", _whole(1, LIVE_USERS_MAX), "N", "how many accounts [default: 3]"),
+        (
+            "--seconds",
+            _seconds,
+            "S",
+            f"how long they shop, 1 to {LIVE_SECONDS_MAX} [default: 30]",
+        ),
+        (
+            "--users",
+            _whole(1, LIVE_USERS_MAX),
+            "N",
+            f"how many accounts, 1 to {LIVE_USERS_MAX} [default: 3]",
+        ),
         ("--seed", _whole(0, SEED_MAX), "N", "draws what they do [default: 1]"),
         ("--report", Path, "FILE.html", "the verdict with a timeline"),
         ("--history", Path, "FILE.jsonl", "every operation, one a line"),
@@ -81,19 +91,23 @@ def options(parsed: argparse.Namespace) -> Options:
     )
 
 
-def one_given(parsed: argparse.Namespace) -> str | None:
-    """An option that was given, and is for a live check alone."""
-    for name in (
-        "seconds",
-        "users",
-        "seed",
-        "report",
-        "history",
-        "password_file",
-        "chaos",
-    ):
-        if getattr(parsed, name) not in (None, False):
-            return f"--{name.replace('_', '-')}"
+def misuse(parsed: argparse.Namespace) -> str | None:
+    """What is wrong with the options together, or None."""
+    if not parsed.live:
+        for name in (
+            "seconds",
+            "users",
+            "seed",
+            "report",
+            "history",
+            "password_file",
+            "chaos",
+        ):
+            if getattr(parsed, name) not in (None, False):
+                return f"--{name.replace('_', '-')} is for check --live"
+    files = [each.resolve() for each in (parsed.report, parsed.history) if each]
+    if len(set(files)) < len(files):
+        return f"--report and --history are to be two files, not {parsed.report}"
     return None
 
 
