@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -228,8 +229,9 @@ def _check(parsed: argparse.Namespace, configuration: Configuration) -> int:
 
     def progress(step: str) -> None:
         if terminal is not None:
-            terminal.write(f"\r\x1b[K{step}")
-            terminal.flush()
+            with suppress(OSError):  # The terminal may be closed, the check goes on.
+                terminal.write(f"\r\x1b[K{step}")
+                terminal.flush()
 
     if (wrong := live_options.misuse(parsed)) is not None:
         parsed.misused(wrong)

@@ -140,11 +140,21 @@ class Caller:
         Deferred.fromCoroutine(sending).addErrback(lambda f: f.trap(Refused))
 
     async def log_out(self) -> None:
-        """End the session, where the shop can be asked to.
+        """End all sessions that this caller was given.
 
-        :raises Refused: it could not.
+        :raises Refused: the shop could not be asked to.
         """
-        await self._client.call("logout", session=self.session, resend=True)
+        given = [
+            each.answer["session"]
+            for each in self.history.operations
+            if each.by == self.name and each.call == "login" and each.ending == "ok"
+        ]
+        for session in dict.fromkeys((*given, self.session)):
+            try:
+                await self._client.call("logout", session=session, resend=True)
+            except Refused as refused:
+                if refused.code != "unauthenticated":  # It has ended before.
+                    raise
         self.session = None
 
     async def find_out(self) -> None:

@@ -254,17 +254,21 @@ class Device(Caller):
             self.stopping = False
             await self.sign_in()
         for _ in range(SALE_TRIES_MAX):
-            cart = await self._surely("get_cart", {}, None)
-            for line in cart.answer["items"]:
-                if line["item"] != item:
-                    gone = {"item": line["item"]}
-                    await self._surely("remove_from_cart", gone, self.key())
+            await self.empty_cart(but=item)
             one = {"item": item, "quantity": 1}
             await self._surely("set_quantity", one, self.key())
             bought = await self._surely("checkout", {}, self.key())
             if bought.refused is not None and bought.refused.code == "out_of_stock":
                 return
         raise AssertionError(f"{item} is never sold out")
+
+    async def empty_cart(self, but: str = "") -> None:
+        """Take all lines out of the cart, but not those of one item."""
+        cart = await self._surely("get_cart", {}, None)
+        for line in cart.answer["items"] if cart.ending == "ok" else ():
+            if line["item"] != but:
+                gone = {"item": line["item"]}
+                await self._surely("remove_from_cart", gone, self.key())
 
     async def _surely(
         self, call: str, args: dict[str, Any], key: str | None

@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import sysconfig
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.storage.doubles import sqlite
 from tests.system.clusters import Cluster, running
 from tests.system.waiting import CONDITION_SECONDS_MAX, eventually
 
@@ -32,6 +35,23 @@ class LiveCheckTests(SynchronousTestCase):
             cluster.wait_until_listed(name, "alive")
         self.assertIsNone(OWN.search(cluster.do("stock")))
         self.assertIn("A  77", cluster.do("stock"))
+
+    def assert_nothing_open(self, cluster: Cluster) -> None:
+        """Accounts and orders are left, but no line of a cart and no session."""
+        for group in ("s1", "s2", "it"):
+            cluster.wait_until_caught_up(group)
+        for path in sorted((cluster.folder / "db").glob("*.db")):
+            for table in ("cart_lines", "sessions"):
+                self.assertEqual(self.rows(path, table), [], path.name)
+
+    def rows(self, path: Path, table: str) -> list[Any]:
+        with closing(sqlite.connect(path)) as connection:
+            known = connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = ?", (table,)
+            )
+            if known.fetchone() is None:
+                return []
+            return list(connection.execute(f"SELECT * FROM {table}"))
 
     def test_clean(self) -> None:
         """A cluster that keeps its promises is clean; both files are written, and what
@@ -63,6 +83,7 @@ class LiveCheckTests(SynchronousTestCase):
             )
             for text in (html, history, done.stdout):
                 self.assertNotIn(cluster.operator_password(), text)
+            self.assert_nothing_open(cluster)
             cluster.stop()
 
     def test_chaos(self) -> None:
@@ -77,26 +98,30 @@ class LiveCheckTests(SynchronousTestCase):
             cluster.stop()
 
     def test_interrupted(self) -> None:
-        """Ctrl-C ends faults, takes the items back and tells what was seen so far."""
+        """Ctrl-C ends faults, takes the items back and tells what was seen so far, and
+        so does the end of its terminal."""
         with running(self.folder(), extra=CHAOS) as cluster:
             cluster.start_all()
             cluster.do("stock A 77")
             script = str(Path(sysconfig.get_path("scripts")) / "cartnet")
             arguments = ["check", "--live", "--chaos", "--seconds", "600"]
-            with subprocess.Popen(
-                [sys.executable, script, *arguments],
-                cwd=cluster.folder,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            ) as tool:
-                eventually(lambda: OWN.search(cluster.do("stock")), "items are there")
-                tool.send_signal(signal.SIGINT)
-                out, err = tool.communicate(timeout=CONDITION_SECONDS_MAX)
-            self.assertEqual((tool.returncode, err), (130, ""), out)
-            self.assertIn(", interrupted, 3 users", out)
-            self.assertTrue(out.endswith("clean\n"), out)
-            self.assert_as_before(cluster)
+            for number in (signal.SIGINT, signal.SIGHUP):
+                with subprocess.Popen(
+                    [sys.executable, script, *arguments],
+                    cwd=cluster.folder,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                ) as tool:
+                    eventually(
+                        lambda: OWN.search(cluster.do("stock")), "items are there"
+                    )
+                    tool.send_signal(number)
+                    out, err = tool.communicate(timeout=CONDITION_SECONDS_MAX)
+                self.assertEqual((tool.returncode, err), (130, ""), out)
+                self.assertIn(", interrupted, 3 users", out)
+                self.assertTrue(out.endswith("clean\n"), out)
+                self.assert_as_before(cluster)
             cluster.stop()
 
     def test_outage(self) -> None:

@@ -47,3 +47,23 @@ class CallerTests(SynchronousTestCase):
         self.group.members[0].answer = answer
         self.assertEqual(self.add(also=True), "unknown")
         self.assertEqual(self.add(also=False), "nothing")
+
+    def test_log_out(self) -> None:
+        """All sessions that a caller was given are ended, whichever it used last, and
+        though one has ended before."""
+        ended: list[str] = []
+
+        def answer(request: dict[str, Any]) -> dict[str, Any]:
+            if request["call"] == "login":
+                return ok(session=f"s1.{request['args']['username']}")
+            ended.append(request["session"])
+            return error("unauthenticated") if len(ended) == 1 else ok()
+
+        self.group.members[0].answer = answer
+        for user in ("ada", "bob"):
+            login = self.caller.do(user, "login", {"username": user}, anonymous=True)
+            self.group.run(login)
+        self.caller.session = "s1.eve"
+        self.group.run(self.caller.log_out())
+        self.assertEqual(ended, ["s1.ada", "s1.bob", "s1.eve"])
+        self.assertIsNone(self.caller.session)

@@ -156,7 +156,7 @@ class Ending:
     # --- Leaving ---------------------------------------------------------------------
 
     async def clean_up(self) -> None:
-        """Remove the items that were put in, and end the sessions."""
+        """Remove the items that were put in, empty the carts, and end the sessions."""
         operator, seen = self._crowd.operator, self._seen
         end = self._clock.seconds() + CLEANING_SECONDS_MAX
         for item in seen.share.items if operator.session is not None else ():
@@ -167,7 +167,10 @@ class Ending:
                 seen.left.append(
                     f"item {item} may still be in the inventory: remove it there"
                 )
-        for caller in (*self._crowd.devices, operator):
+        devices = [each for each in self._crowd.devices if each.session is not None]
+        for device in {each.user: each for each in devices}.values():
+            await self._within(end - self._clock.seconds(), device.empty_cart())
+        for caller in (*devices, operator):
             if caller.session is not None:
                 await self._within(end - self._clock.seconds(), caller.log_out())
 

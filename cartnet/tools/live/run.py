@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from signal import SIG_IGN, SIGINT, signal
+from signal import SIG_IGN, signal
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ from cartnet.tools.live.ending import Ending
 from cartnet.tools.live.observer import Observer
 from cartnet.tools.live.place import Place
 from cartnet.tools.live.seen import Seen
+from cartnet.tools.reacting import ENDINGS
 from cartnet.workload.crowd import Crowd, Demand
 from cartnet.workload.history import History
 from cartnet.workload.operator import NAME
@@ -116,7 +117,8 @@ class LiveRun:
         if self._ended.called:
             return None
         # The end has its bounds; who asks once more is not to hear of the reactor.
-        signal(SIGINT, SIG_IGN)
+        for each in ENDINGS:
+            signal(each, SIG_IGN)
         self.seen.interrupted = True
         return self._ended
 
