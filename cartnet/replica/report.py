@@ -15,6 +15,7 @@ from cartnet.limits import (
 )
 from cartnet.observability.latencies import milliseconds
 from cartnet.replica.status import Heartbeat, Lag, Role, Status
+from cartnet.storage.digest import told_apart
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -190,10 +191,9 @@ class Report:
 
 
 def _described(dispute: Dispute) -> str:
-    holders = ", ".join(
-        f"{voter} has {digest[:16]}..."
-        for voter, digest in sorted(dispute.digests.items())
-    )
+    voters = sorted(dispute.digests)
+    digests = told_apart(*(dispute.digests[voter] for voter in voters))
+    holders = ", ".join(map(" has ".join, zip(voters, digests, strict=True)))
     return (
         f"its replicas hold different tables after index {dispute.index}, and no"
         f" majority the same: {holders}"

@@ -46,6 +46,15 @@ def row_hash(row: tuple[object, ...]) -> int:
     return int.from_bytes(blake2b(_encode(row), digest_size=HASH_BYTES).digest())
 
 
+def told_apart(*digests: str) -> list[str]:
+    """Shorten digests for people, but leave those that differ different."""
+    digits = 16
+    longest = max(map(len, digests), default=0)
+    while digits < longest and len({d[:digits] for d in digests}) < len(set(digests)):
+        digits *= 2
+    return [d if len(d) <= digits else f"{d[:digits]}..." for d in digests]
+
+
 # --- Kept ----------------------------------------------------------------------------
 
 
@@ -223,10 +232,10 @@ class Comparison:
         if self.kept is None:
             return "the digest of the tables is missing"
         if self.kept != self.counted:
+            counted, kept = told_apart(self.counted, self.kept)
             return (
                 f"the tables differ from what was applied up to index"
-                f" {self.applied_index}: their digest is {self.counted[:16]}...,"
-                f" not {self.kept[:16]}..."
+                f" {self.applied_index}: their digest is {counted}, not {kept}"
             )
         return None
 

@@ -6,7 +6,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cartnet.tools import check_logs, check_shop, check_states
-from cartnet.tools.check_files import ReplicaFile, copies, counted, opened
+from cartnet.tools.check_files import (
+    ReplicaFile,
+    copies,
+    counted,
+    nothing_in,
+    opened,
+)
 from cartnet.tools.check_report import Progress, Report, count
 from cartnet.tools.check_shop import Settled
 
@@ -21,17 +27,21 @@ def run(configuration: Configuration, progress: Progress) -> Report:
     :raises CannotCheck: there are none, or a running process holds one.
     """
     report = Report()
-    topology = configuration.topology
-    with copies(configuration, progress) as paths:
-        missing = [name for name in topology.names if name not in paths]
+    names = configuration.topology.names
+    with (
+        copies(configuration, progress) as paths,
+        opened(configuration, paths, report["files"]) as (files, empty),
+    ):
+        if len(empty) == len(paths):
+            raise nothing_in(configuration.data)
+        missing = [name for name in names if name not in paths or name in empty]
         report.heading = (
-            f"{count(len(paths), 'file')} of {len(topology.names)} in"
+            f"{count(len(paths) - len(empty), 'file')} of {len(names)} in"
             f" {configuration.data}"
             + (f"; missing: {', '.join(missing)}" if missing else "")
         )
-        with opened(configuration, paths, report["files"]) as files:
-            report["files"].looked_at = count(len(files), "file")
-            _check(configuration, files, report, progress)
+        report["files"].looked_at = count(len(files), "file")
+        _check(configuration, files, report, progress)
     return report
 
 

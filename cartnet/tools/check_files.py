@@ -37,6 +37,12 @@ class CannotCheck(ToolError):
     status = 2
 
 
+def nothing_in(data: Path) -> CannotCheck:
+    return CannotCheck(
+        f"no replica has a file in {data}: has the cluster ever run here?"
+    )
+
+
 @dataclass
 class ReplicaFile:
     """The copy of one replica's file, readable at least where it says whose it is.
@@ -92,9 +98,7 @@ def copies(
     paths = {name: data / f"{name}.db" for name in configuration.topology.names}
     present = {name: path for name, path in paths.items() if path.exists()}
     if not present:
-        raise CannotCheck(
-            f"no replica has a file in {data}: has the cluster ever run here?"
-        )
+        raise nothing_in(data)
     with TemporaryDirectory(prefix="cartnet-check-") as folder:
         # All are held before the first is copied, so that the copies fit together.
         with ExitStack() as stack:
@@ -134,11 +138,15 @@ def opened(
     configuration: Configuration,
     paths: dict[str, Path],
     chapter: Chapter,
-) -> Iterator[list[ReplicaFile]]:
-    """Open the copies; what cannot be read, or is somebody else's, is reported."""
+) -> Iterator[tuple[list[ReplicaFile], list[str]]]:
+    """Open the copies; what cannot be read, or is somebody else's, is reported.
+
+    Those that are empty are given by their replicas' names.
+    """
     dbapi = importlib.import_module(library()[0])
     with ExitStack() as stack:
         files: list[ReplicaFile] = []
+        empty: list[str] = []
         for name, path in paths.items():
             group = configuration.topology.group_of(name)
             try:
@@ -150,6 +158,7 @@ def opened(
                 file = _file(name, group, cursor, mine)
                 if file is None:
                     chapter.notes.append(f"{name}: the file is empty")
+                    empty.append(name)
                 else:
                     files.append(file)
             except StartError as error:
@@ -158,7 +167,7 @@ def opened(
                 chapter.wrong.append(f"{name}: {error}")
             except (dbapi.Error, UnicodeDecodeError) as error:
                 chapter.wrong.append(f"{name}: the file cannot be read: {error}")
-        yield files
+        yield files, empty
 
 
 def _file(name: str, group: Group, cursor: Any, mine: Owner) -> ReplicaFile | None:

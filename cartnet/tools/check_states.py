@@ -44,10 +44,11 @@ def check(files: Sequence[ReplicaFile], chapter: Chapter, progress: Progress) ->
     for index, found in sorted(digests.items()):
         compared += sum(map(len, found.values())) > 1
         if len(found) > 1:
+            values = sorted(found, key=lambda value: found[value])
             sides = " but ".join(
-                f"{', '.join(names)} {'has' if len(names) == 1 else 'have'}"
-                f" {value[:16]}..."
-                for value, names in sorted(found.items(), key=lambda each: each[1])
+                f"{', '.join(found[value])}"
+                f" {'has' if len(found[value]) == 1 else 'have'} {shown}"
+                for value, shown in zip(values, digest.told_apart(*values), strict=True)
             )
             group = files[0].group
             most = max(map(len, found.values()))

@@ -171,6 +171,11 @@ class HealthyTests(CheckCase):
         report = self.check()
         self.assertEqual(self.wrong(report), {})
         self.assertEqual(report["files"].notes, ["s1r0: the file is empty"])
+        self.assertIn("11 files of 12", report.heading)
+        self.assertIn("; missing: s1r0", report.heading)
+        for name in names():
+            (self.data / f"{name}.db").write_bytes(b"")
+        self.assertRaises(CannotCheck, self.check)
 
     def test_interrupted_checkout(self) -> None:
         """An order that is pending, and taken, is no damage."""
@@ -346,6 +351,17 @@ class DamageTests(CheckCase):
             f" checksum = {journal.checksum(1, '0' * 64)} WHERE idx = 1",
         )
         self.assert_wrong("S4", "lb: at index 1 lb0 has", "lb1, lb2 have")
+
+    def test_recorded_digest_alike(self) -> None:
+        """Digests that begin alike are shown as far as they differ."""
+        told = self.row("lb1", "SELECT digest FROM digests WHERE idx = 1")[0]
+        other = told[:-1] + ("0" if told[-1] != "0" else "1")
+        self.edit(
+            "lb0",
+            f"UPDATE digests SET digest = '{other}',"
+            f" checksum = {journal.checksum(1, other)} WHERE idx = 1",
+        )
+        self.assert_wrong("S4", f"lb0 has {other}", f"lb1, lb2 have {told}")
 
     def test_digest_ahead(self) -> None:
         """A digest recorded for what is not applied yet is wrong."""

@@ -162,7 +162,7 @@ class VerdictTests(SynchronousTestCase):
         """Replicas that differ after the same index are found (S4)."""
         self.run_.shop()
         self.seen.digests = {("s1", 1024): {"s1r0": "aa", "s1r1": "ab"}}
-        self.assert_wrong("S4", "s1 at index 1024")
+        self.assert_wrong("S4", "s1 at index 1024: s1r0 has aa, s1r1 has ab")
 
     def test_feed_differs(self) -> None:
         """A feed's table and a read of the same revision are equal (F3)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from cartnet.storage.digest import told_apart
 from cartnet.tools.live.findings import shown
 from cartnet.workload import models
 from cartnet.workload.linearizable import Timed
@@ -158,10 +159,12 @@ def check_terms(seen: Seen) -> None:
         )
     for (group, index), digests in seen.digests.items():
         if len(digests) > 1:
+            told = told_apart(*digests.values())
             seen.findings.require(
                 "S4 R5 equal indexes mean equal tables",
                 len(set(digests.values())) == 1,
-                f"{group} at index {index}: {digests}",
+                f"{group} at index {index}: ",
+                ", ".join(map(" has ".join, zip(digests, told, strict=True))),
             )
 
 
