@@ -77,11 +77,16 @@ class Report:
     def clean(self) -> bool:
         return not any(chapter.wrong for chapter in self.chapters.values())
 
+    def looked_at(self, chapter: Chapter) -> str:
+        """Say what was looked at; of what is wrong something was seen."""
+        return chapter.looked_at or ("" if chapter.wrong else self.unseen)
+
     def lines(self) -> Iterator[str]:
         yield self.heading
         for name, chapter in self.chapters.items():
-            looked_at = chapter.looked_at or self.unseen
-            yield f"{name:<6}{self.titles[name]:<20}{chapter.verdict:<10}{looked_at}"
+            looked_at = self.looked_at(chapter)
+            line = f"{name:<6}{self.titles[name]:<20}{chapter.verdict:<10}{looked_at}"
+            yield line.rstrip()
             yield from _shown(chapter.wrong, "wrong: ")
             yield from _shown(chapter.notes, "note: ")
         broken = [name for name, chapter in self.chapters.items() if chapter.wrong]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -52,14 +54,19 @@ class Operation:
     stale: bool = False
 
     def __str__(self) -> str:
-        came = self.answer if self.ending == "ok" else self.refused
+        args = " ".join(f"{name}={value}" for name, value in self.args.items())
+        parts = [f"{self.call} {args}".rstrip()]
+        parts += [f"of {self.user}"] if self.user else []
+        parts += [f"under {self.key}"] if self.key is not None else []
+        code = f" {self.refused.code}" if self.refused is not None else ""
+        returned = "" if self.returned is None else self.returned
+        told = f"{' '.join(parts)}: {self.ending}{code} [{self.invoked}..{returned}]"
+        if self.ending != "ok":
+            return told if self.refused is None else f"{told} {self.refused}"
+        came = self.answer
         if isinstance(came, dict) and "session" in came:
             came = {**came, "session": "..."}
-        code = f" {self.refused.code}" if self.refused is not None else ""
-        return (
-            f"{self.call} {self.args} of {self.user} under {self.key}:"
-            f" {self.ending}{code} [{self.invoked}..{self.returned}] {came}"
-        )
+        return f"{told} {msgspec.json.encode(came).decode()}"
 
 
 @dataclass

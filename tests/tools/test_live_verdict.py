@@ -88,7 +88,7 @@ class VerdictTests(SynchronousTestCase):
         """An order is shown as it was acknowledged."""
         self.run_.shop()
         self.seen.orders[USER][0] = {**self.run_.orders[0], "total": 199}
-        self.assert_wrong("S1", "'total': 199")
+        self.assert_wrong("S1", '"total":199')
 
     def test_stock_lost(self) -> None:
         """What was given is in stock or sold."""
@@ -191,6 +191,44 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(self.status(), 130)
         (note,) = judge(self.seen)["L1"].notes
         self.assertEqual(note, "not within 5 s: all groups take writes; s1, asked with")
+
+    def test_nobody_could_be_asked(self) -> None:
+        """Orders that nobody could be asked for are not seen, and yet not all have had
+        their answers."""
+        self.run_.shop()
+        self.seen.orders = {}
+        self.seen.awaited[ending.PLACED] = None
+        self.seen.missing[ending.PLACED] = "nobody could be asked"
+        self.assert_wrong("L1", "no order is pending; nobody could be asked")
+        self.assertEqual(self.status(), 1)
+        self.assertRegex("\n".join(judge(self.seen).lines()), r"S8 .* not seen  noth")
+
+    def test_wrong_is_seen(self) -> None:
+        """Of what is wrong it is not said that nothing was seen."""
+        self.run_.shop()
+        self.seen.awaited[ending.CAUGHT_UP] = None
+        self.seen.missing[ending.CAUGHT_UP] = "watcher0"
+        (line,) = [each for each in judge(self.seen).lines() if each[:5] == "feeds"]
+        self.assertRegex(line, r"WRONG$")
+
+    def test_not_asked(self) -> None:
+        """Of every group it is said how long it gave no answer, or why that is not."""
+        self.run_.shop()
+        self.seen.groups = ("lb", "s1", "s2", "it")
+        self.assertRegex(judge(self.seen)["L1"].looked_at, "it .* s; s2 was not asked$")
+
+    def test_told_to_people(self) -> None:
+        """What an operation was is told without quotes and braces of a program."""
+        unknown = self.run_.did(USER, "add_to_cart", item=A, quantity=2)
+        self.assertEqual(
+            str(unknown),
+            f"add_to_cart item={A} quantity=2 of {USER} under {USER}-0: unknown [1..]",
+        )
+        refused = Refused("empty_cart", "It is empty.")
+        self.assertEqual(
+            str(self.run_.did("", "checkout", refused)),
+            "checkout under -1: refused empty_cart [2..3] It is empty.",
+        )
 
     def test_outage(self) -> None:
         """An outage is no violation, but its length is told, group by group."""

@@ -9,9 +9,10 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.task import deferLater
 
 from cartnet.errors import Refused
+from cartnet.tools.check_report import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from twisted.internet.interfaces import IReactorTime
 
@@ -93,7 +94,10 @@ class Ending:
         if not self._crowd.busy:
             return None
         unknown = [each for each in self._seen.operations if each.ending == "unknown"]
-        return f"{len(unknown)} operations, such as {unknown[0]}" if unknown else None
+        if not unknown:
+            return None
+        number = count(len(unknown), "operation")
+        return f"{number}, such as {unknown[0]}"
 
     # --- The last look ---------------------------------------------------------------
 
@@ -149,8 +153,10 @@ class Ending:
             return None  # What they should show is not known.
         for watcher in self._seen.watchers:
             table = watcher.states[-1][1] if watcher.states else {}
-            if {item: stock for item, (_, stock) in table.items()} != self._seen.stock:
-                return f"{watcher.name} shows {table}, not {self._seen.stock}"
+            shown = {item: stock for item, (_, stock) in table.items()}
+            if shown != self._seen.stock:
+                told, there = _stocks(shown), _stocks(self._seen.stock)
+                return f"{watcher.name} shows {told}; in stock are {there}"
         return None
 
     # --- Leaving ---------------------------------------------------------------------
@@ -181,6 +187,11 @@ class Ending:
             return await doing.addTimeout(max(0.1, seconds), self._clock)
         except (DeferredTimeoutError, CancelledError, Refused):
             return None
+
+
+def _stocks(stock: Mapping[str, int]) -> str:
+    each = (f"{number} of {item}" for item, number in sorted(stock.items()))
+    return ", ".join(each) or "no items"
 
 
 async def orders_of(device: Device) -> list[Any] | None:

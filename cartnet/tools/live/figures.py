@@ -51,14 +51,20 @@ def _row(call: str, operations: Sequence[Operation]) -> Row:
     return Row(call, Counter(each.ending for each in operations), tuple(took))
 
 
+def groups_asked(seen: Seen) -> set[str]:
+    """Those that were asked all the time: of shards, where a shopper lives."""
+    shoppers = {e.user for e in seen.operations if e.call == "checkout"}
+    homes = {seen.shard(user) for user in shoppers}
+    return {"lb", "it"} | {home for home in homes if home is not None}
+
+
 def longest_gaps(seen: Seen) -> dict[str, tuple[float, float]]:
     """How long each group gave no answer while customers shopped, and when that began.
 
     An answer speaks for all groups that it needed. Of a shard where no shopper lives
     nothing is said.
     """
-    shoppers = {e.user for e in seen.operations if e.call == "checkout"}
-    asked = {"lb", "it", *(seen.shard(user) for user in shoppers)}
+    asked = groups_asked(seen)
     answers: dict[str, list[float]] = {g: [] for g in seen.groups if g in asked}
     homes: dict[str, str | None] = {}
     for each in seen.operations:

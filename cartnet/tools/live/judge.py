@@ -15,7 +15,7 @@ from cartnet.tools.live.ending import (
     PLACED,
     SERVING,
 )
-from cartnet.tools.live.figures import longest_gaps
+from cartnet.tools.live.figures import groups_asked, longest_gaps
 from cartnet.workload import models, stale
 
 if TYPE_CHECKING:
@@ -147,18 +147,31 @@ def _look(seen: Seen, report: Report) -> None:
         )
 
 
+def _gaps_told(seen: Seen) -> str:
+    gaps, asked = longest_gaps(seen), groups_asked(seen)
+    told = []
+    if gaps:
+        each = ", ".join(f"{group} {gap:.1f} s" for group, (gap, _) in gaps.items())
+        told.append(f"longest without an answer: {each}")
+    for group in seen.groups:
+        if group not in asked:
+            told.append(f"{group} was not asked")
+        elif group not in gaps:
+            told.append(f"{group} gave no answer")
+    return "; ".join(told)
+
+
 def _liveness(seen: Seen, report: Report) -> None:
     chapter = report["L1"]
-    gaps = longest_gaps(seen)
-    chapter.looked_at = "longest without an answer: " + ", ".join(
-        f"{group} {seconds:.1f} s" for group, (seconds, _) in gaps.items()
-    )
+    chapter.looked_at = _gaps_told(seen)
     seconds_max = HURRIED_SECONDS_MAX if seen.interrupted else ENDING_SECONDS_MAX
     for what in (SERVING, ANSWERED, FOUND_OUT, PLACED, CAUGHT_UP):
         if seen.awaited.get(what, 0.0) is not None:
             continue
         told = f"not within {seconds_max:g} s: {what}; {seen.missing[what]}"
-        where = {PLACED: "S8", CAUGHT_UP: "feeds"}.get(what, "L1")
+        # Where nobody's orders are known S8 is not seen, and neither kept nor broken.
+        places = {PLACED: "S8" if seen.orders else "L1", CAUGHT_UP: "feeds"}
+        where = places.get(what, "L1")
         wrong = report[where].notes if seen.interrupted else report[where].wrong
         wrong.append(told)
     for failure in seen.failures:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from cartnet.storage.digest import told_apart
 from cartnet.tools.live.findings import shown
 from cartnet.workload import models
@@ -41,7 +43,7 @@ def check_orders(seen: Seen) -> list[Timed]:
             user == operation.user and order == operation.answer,
             operation,
             ", but in the list: ",
-            order,
+            "nothing" if order is None else msgspec.json.encode(order).decode(),
         )
     unheard = []
     found: Counter[str] = Counter()

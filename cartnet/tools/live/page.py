@@ -83,7 +83,7 @@ def _verdicts(report: Report) -> Iterator[str]:
     for name, chapter in report.chapters.items():
         css = {"ok": "good", "WRONG": "wrong"}.get(chapter.verdict, "soft")
         sign = {"ok": "✓ ", "WRONG": "✗ "}.get(chapter.verdict, "")
-        looked_at = chapter.looked_at or report.unseen
+        looked_at = report.looked_at(chapter)
         yield (
             f"<tr><td>{escape(name)}</td><td>{escape(report.titles[name])}</td>"
             f'<td class="verdict {css}">{sign}{escape(chapter.verdict)}</td>'
