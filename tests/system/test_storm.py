@@ -8,6 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.system.lines import TOKENS, tokens_in
+from tests.system.storm.__main__ import parser
 from tests.system.storm.attempts import ANSWERED, LOST, Attempt
 from tests.system.storm.outages import ELECTION_SECONDS_MAX, Outages, Window
 from tests.system.storm.report import AVAILABILITY
@@ -33,6 +34,12 @@ class StormTests(SynchronousTestCase):
         off one way and both ways, sent damaged messages, their disks are full and
         their files damaged, deleted and old."""
         self._blow(MINUTE, each=True)
+
+    def test_help(self) -> None:
+        """Its help says of every option what it is, and what it is without it."""
+        options = parser().format_help().split("options:")[1]
+        for option in ("seconds", "shoppers", "shards", "seed", "each", "namespaces"):
+            self.assertRegex(options, rf"--{option}\b[^\[]* \w+ [^\[]*\[default: ")
 
     def _blow(self, seconds: float, *, each: bool) -> None:
         options = Options(seconds, seed=1, shoppers=4, each=each, shards=1)

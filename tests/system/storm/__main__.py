@@ -15,21 +15,51 @@ from tests.system.storm.namespaces import command_alone, is_alone
 from tests.system.storm.storm import Options, blow
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.system.storm", description="Let a storm blow."
+def parser() -> argparse.ArgumentParser:
+    """What can be asked of a storm."""
+    found = argparse.ArgumentParser(
+        prog="python -m tests.system.storm",
+        description="Let a storm blow: shoppers, a live check and faults of every"
+        " kind, all at once, against a cluster of real processes in a temporary"
+        " folder. Exit status 0: all is well; 1: something is wrong, the lines say"
+        " what, and the folder is left.",
     )
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--shoppers", type=int, default=6)
-    parser.add_argument("--shards", type=int, default=2)
-    parser.add_argument("--each", action="store_true", help="a process a replica")
-    parser.add_argument(
+    for name, kind, default, what in (
+        ("--seconds", float, 60, "how long it blows"),
+        ("--shoppers", int, 6, "how many shop, besides the live check's customers"),
+        ("--shards", int, 2, "how many there are, of three replicas each"),
+    ):
+        found.add_argument(
+            name,
+            type=kind,
+            default=default,
+            metavar="S" if kind is float else "N",
+            help=f"{what} [default: {default}]",
+        )
+    found.add_argument(
+        "--seed",
+        type=int,
+        default=int(time.time()),
+        metavar="N",
+        help="draws faults and wishes; real processes do not repeat themselves, so it"
+        " is no replay [default: the time]",
+    )
+    found.add_argument(
+        "--each",
+        action="store_true",
+        help="a process a replica [default: all in one process]",
+    )
+    found.add_argument(
         "--namespaces",
         action="store_true",
-        help="a process and a network namespace a replica, where this machine can",
+        help="a process and a network namespace a replica, where this machine can"
+        " [default: a proxy between the replicas]",
     )
-    options = Options(**vars(parser.parse_args()))
+    return found
+
+
+def main() -> int:
+    options = Options(**vars(parser().parse_args()))
     options = replace(options, each=options.each or options.namespaces)
     if options.namespaces and not is_alone():
         command = command_alone(
