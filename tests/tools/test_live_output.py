@@ -70,6 +70,17 @@ class OutputTests(SynchronousTestCase):
                 file.write("newer")
         self.assertTrue(Path(os.devnull).is_char_device())
 
+    def test_pipe(self) -> None:
+        """A pipe is written to by whatever name it has."""
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        self.addCleanup(os.close, writing)
+        with beside(Path(f"/dev/fd/{writing}")) as output:
+            assert output is not None
+            with output.written() as file:
+                file.write("newer")
+        self.assertEqual(os.read(reading, 100), b"newer")
+
     def test_cannot(self) -> None:
         """A place that cannot be written is refused at once, by its name."""
         for path in (self.folder, self.folder / "no" / "such"):

@@ -6,12 +6,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path
+from typing import Final, TextIO
 
 from cartnet.tools.check_files import CannotCheck
 
-if TYPE_CHECKING:
-    from pathlib import Path
+DEVICES: Final = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
+"""What is here may lead to a file that somebody else has opened."""
 
 
 @contextmanager
@@ -39,18 +40,18 @@ class Output:
     def __init__(self, path: Path) -> None:
         """:raises OSError: it cannot be written."""
         self._path = path
-        self._target = path.resolve()
-        there = self._target.exists()
-        if there and not self._target.is_file():
-            # Such as /dev/stdout: it has nothing to lose, nor is to be replaced.
-            self._part = self._target
-        else:
-            self._part = self._target.with_name(f".{self._target.name}.part")
+        # A device or a pipe has nothing to lose, nor is it to be replaced.
+        inplace = path.parent in DEVICES or (path.exists() and not path.is_file())
+        self._target = path if inplace else path.resolve()
+        self._part = self._target
+        there = not inplace and self._target.exists()
         if there:
             with self._target.open("a"):
                 pass  # Who may not write it may not replace it.
+        if not inplace:
+            self._part = self._target.with_name(f".{self._target.name}.part")
         self._file = self._part.open("w", encoding="utf-8")
-        if there and self._part != self._target:
+        if there:
             shutil.copymode(self._target, self._part)
 
     @contextmanager
