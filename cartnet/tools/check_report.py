@@ -10,8 +10,7 @@ from typing import Final
 from cartnet.limits import CHECK_FINDINGS_SHOWN_MAX
 from cartnet.wire.shown import one_line
 
-TITLES: Final = {
-    "files": "readable",
+SAFETY: Final = {
     "S1": "durable",
     "S2": "one leader a term",
     "S3": "log matching",
@@ -21,7 +20,14 @@ TITLES: Final = {
     "S7": "stock is conserved",
     "S8": "checkout is whole",
     "S9": "one home",
+    "S10": "honest",
 }
+TITLES: Final = {
+    "files": "readable",
+    **{number: title for number, title in SAFETY.items() if number != "S10"},
+}
+"""What files can show: what was said to customers is not in them."""
+
 FINDING_CHARACTERS_MAX: Final = 400
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cartnet.tools.check_report import Report, count
+from cartnet.tools.check_report import SAFETY, Report, count
 from cartnet.tools.live import ledger
 from cartnet.tools.live.ending import (
     ANSWERED,
@@ -22,18 +22,11 @@ if TYPE_CHECKING:
     from cartnet.tools.live.seen import Seen
 
 TITLES: Final = {
-    "S1": "durable",
-    "S2": "one leader a term",
-    "S4": "same state",
-    "S5": "linearizable",
-    "S6": "once",
-    "S7": "stock is conserved",
-    "S8": "checkout is whole",
-    "S9": "one home",
-    "S10": "honest",
+    **{number: title for number, title in SAFETY.items() if number != "S3"},
     "L1": "serves",
     "feeds": "whole, in order",
 }
+"""What customers and statuses can show: logs are in the files alone."""
 
 CHAPTERS: Final = {"D": "S9", "F": "feeds", "I": "S7", "K": "S5", "O": "S8", "R": "S5"}
 """Where checks are told that name no guarantee, but an invariant, by its letter."""
