@@ -12,7 +12,7 @@ from typing import Final
 
 from cartnet.simulator.disk import Speed
 from cartnet.simulator.network import Link
-from cartnet.workload.crowd import Demand
+from cartnet.workload.demand import Demand
 
 OPERATOR_PASSWORD: Final = "correct horse battery staple"
 

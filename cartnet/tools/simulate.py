@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context, parent_process
 from signal import SIG_IGN, SIGINT, signal
 from threading import Thread
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from cartnet.simulator.options import draw
 from cartnet.simulator.run import Outcome, Run
@@ -20,6 +20,10 @@ from cartnet.workload.findings import Tally
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Misuse(ToolError):
@@ -82,7 +86,7 @@ def _many(seeds: Sequence[int], minutes: float, jobs: int) -> int:
     outcomes: list[Outcome] = []
     interrupted = False
     try:
-        for outcome in _outcomes(seeds, minutes, jobs):
+        for outcome in in_processes(partial(simulate, minutes=minutes), seeds, jobs):
             outcomes.append(outcome)
             if terminal is not None:
                 _progress(terminal, outcomes, len(seeds))
@@ -100,11 +104,10 @@ def _many(seeds: Sequence[int], minutes: float, jobs: int) -> int:
     return INTERRUPTED if interrupted and not status else status
 
 
-def _outcomes(seeds: Sequence[int], minutes: float, jobs: int) -> Iterator[Outcome]:
-    """The outcomes as they come; whoever stops listening ends the search."""
-    work = partial(simulate, minutes=minutes)
+def in_processes(work: Callable[[T], U], tasks: Iterable[T], jobs: int) -> Iterator[U]:
+    """The results as they come; whoever stops listening ends the processes."""
     with get_context("spawn").Pool(jobs, _begin_process) as pool:
-        yield from pool.imap_unordered(work, seeds)
+        yield from pool.imap_unordered(work, tasks)
 
 
 def _begin_process() -> None:

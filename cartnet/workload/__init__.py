@@ -7,6 +7,7 @@ Read in this order::
     share.py         what of a shop they use: all of it, or a corner
     history.py       every operation: when it was called, when and how it ended
     findings.py      what has been looked at, and how it can fail
+    demand.py        how much is asked of a shop
     caller.py        one who calls until an outcome is known, or gives up
     device.py        a shopper's device: one operation after another
     operator.py      the operator, who changes stock and prices

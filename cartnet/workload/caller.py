@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from cartnet.errors import OUTCOME_UNKNOWN, Refused
 from cartnet.limits import KEYS_PER_USER_MAX
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from random import Random
 
     from cartnet.client.group import GroupClient
@@ -31,6 +33,26 @@ KEYS_REMEMBERED: Final = KEYS_PER_USER_MAX // 2
 others may use the operator's."""
 
 
+@dataclass(frozen=True)
+class Means:
+    """What a customer has: a host, and what all customers of a run share.
+
+    :ivar clients: of all groups, on that host.
+    :ivar seams: what the host has of an outside.
+    :ivar random: the customer's wishes.
+    :ivar history: where operations are noted.
+    :ivar tally: where checks are counted, and broken ones found.
+    :ivar share: what of the shop is used.
+    """
+
+    clients: Mapping[str, GroupClient]
+    seams: Seams
+    random: Random
+    history: History
+    tally: Tally
+    share: Share
+
+
 class Caller:
     """A customer's connection to the shop.
 
@@ -38,25 +60,16 @@ class Caller:
     :ivar patience: how likely it goes on after a sending that came to nothing.
     """
 
-    def __init__(
-        self,
-        name: str,
-        client: GroupClient,
-        seams: Seams,
-        random: Random,
-        history: History,
-        tally: Tally,
-        share: Share,
-    ) -> None:
+    def __init__(self, name: str, means: Means) -> None:
         self.name = name
-        self.share = share
+        self.share = means.share
         self.session: str | None = None
         self.patience = 0.9
-        self.random = random
-        self.history = history
-        self.tally = tally
-        self._client = client
-        self._clock = seams.clock
+        self.random = means.random
+        self.history = means.history
+        self.tally = means.tally
+        self._client = means.clients["lb"]
+        self._clock = means.seams.clock
         self._keys = 0
 
     def key(self) -> str:

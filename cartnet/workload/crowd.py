@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from cartnet.workload.caller import Means
 from cartnet.workload.device import Device
 from cartnet.workload.history import History
 from cartnet.workload.operator import Operator
 from cartnet.workload.prober import Prober
-from cartnet.workload.share import Share
 from cartnet.workload.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from cartnet.client.group import GroupClient
     from cartnet.seams import Seams
+    from cartnet.workload.demand import Demand
     from cartnet.workload.findings import Tally
 
 
@@ -36,33 +36,6 @@ class Hosts(Protocol):
 
     def random(self, purpose: str) -> Random:
         """The stream of chance for one purpose."""
-
-
-@dataclass(frozen=True)
-class Demand:
-    """How much is asked of a shop.
-
-    :ivar users: how many shoppers; each has one device or two.
-    :ivar think_seconds: the mean time between two operations of a device.
-    :ivar stock: what the operator puts in, at most.
-    :ivar operator_password: with which the operator logs in.
-    :ivar logins: how many of the wishes to log in are followed: each costs a hash.
-    :ivar share: what of the shop is asked for.
-    :ivar sale: how much of one item, which most then want, there is at most (W4); 0 for
-        no such sale.
-    :ivar roaming: one watcher comes and goes.
-    :ivar following: shoppers' pages follow their carts.
-    """
-
-    users: int
-    think_seconds: float
-    stock: int
-    operator_password: str
-    logins: float = 1.0
-    share: Share = field(default_factory=Share)
-    sale: int = 0
-    roaming: bool = False
-    following: bool = False
 
 
 class Crowd:
@@ -92,8 +65,10 @@ class Crowd:
         self._place = hosts
         self._tally = tally
         self.devices = self._shoppers(demand)
-        self.operator = self._new_operator(demand)
-        self.prober = self._new_prober()
+        means = self._means(self._host("operator"))
+        self.operator = Operator(means, demand, self.wanted)
+        means = self._means(self._host("prober"))
+        self.prober = Prober(f"{share.prefix}prober", means)
         self.watchers: list[Watcher] = []
         for number in range(2):
             host = self._host(f"watcher{number}")
@@ -102,55 +77,24 @@ class Crowd:
         self._steps = hosts.random("a watcher's steps")
 
     def _shoppers(self, demand: Demand) -> list[Device]:
-        hosts, share = self._place, self.share
-        random = hosts.random("customers")
+        random = self._place.random("customers")
         shoppers = []
         for number in range(demand.users):
-            user = f"{share.prefix}user{number}"
+            user = f"{self.share.prefix}user{number}"
             devices = random.choice((1, 2))
             for each in range(devices):
                 host = self._host(f"{user}.{each}")
                 shoppers.append(
-                    Device(
-                        user,
-                        each,
-                        devices,
-                        hosts.clients(host),
-                        hosts.seams(host),
-                        hosts.random(f"{host} wishes"),
-                        self.history,
-                        self._tally,
-                        share,
-                        demand.think_seconds,
-                        demand.logins,
-                        self.wanted,
-                        following=demand.following,
-                    )
+                    Device(self._means(host), user, each, devices, demand, self.wanted)
                 )
         return shoppers
 
-    def _new_operator(self, demand: Demand) -> Operator:
-        hosts, host = self._place, self._host("operator")
-        return Operator(
-            hosts.clients(host)["lb"],
+    def _means(self, host: str) -> Means:
+        hosts = self._place
+        return Means(
+            hosts.clients(host),
             hosts.seams(host),
-            hosts.random("operator wishes"),
-            self.history,
-            self._tally,
-            self.share,
-            3 * demand.think_seconds,
-            demand.stock,
-            demand.operator_password,
-            (self.wanted, demand.sale) if self.wanted is not None else None,
-        )
-
-    def _new_prober(self) -> Prober:
-        hosts, host = self._place, self._host("prober")
-        return Prober(
-            f"{self.share.prefix}{host}",
-            hosts.clients(host)["lb"],
-            hosts.seams(host),
-            hosts.random("prober wishes"),
+            hosts.random(f"{host} wishes"),
             self.history,
             self._tally,
             self.share,

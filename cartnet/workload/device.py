@@ -10,14 +10,10 @@ from cartnet.workload.caller import Caller
 from cartnet.workload.page import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from random import Random
-
     from cartnet.client.group import GroupClient
-    from cartnet.seams import Seams
-    from cartnet.workload.findings import Tally
-    from cartnet.workload.history import History, Operation
-    from cartnet.workload.share import Share
+    from cartnet.workload.caller import Means
+    from cartnet.workload.demand import Demand
+    from cartnet.workload.history import Operation
 
 STALE_SHARE: Final = 0.2
 """Of the reads, those that are content with an old answer."""
@@ -41,35 +37,27 @@ class Device(Caller):
 
     def __init__(
         self,
+        means: Means,
         user: str,
         number: int,
         devices: int,
-        clients: Mapping[str, GroupClient],
-        seams: Seams,
-        random: Random,
-        history: History,
-        tally: Tally,
-        share: Share,
-        think_seconds: float,
-        logins: float,
-        wanted: str | None = None,
-        following: bool = False,
+        demand: Demand,
+        wanted: str | None,
     ) -> None:
-        super().__init__(
-            f"{user}.{number}", clients["lb"], seams, random, history, tally, share
-        )
+        """:param wanted: what a flash sale is of, if there is one."""
+        super().__init__(f"{user}.{number}", means)
         self.user = user
         self.stopping = False
         self._version = 0
-        self._clients = clients
-        self._passwords = [share.password(f"{user}.{n}") for n in range(devices)]
+        self._clients = means.clients
+        self._passwords = [self.share.password(f"{user}.{n}") for n in range(devices)]
         self._number = number
-        self._think_seconds = think_seconds
-        self._logins = logins
+        self._think_seconds = demand.think_seconds
+        self._logins = demand.logins
         self._wanted = wanted
-        self._following = following
+        self._following = demand.following
         self.page: Page | None = None
-        self.patience = random.choice((0.3, 0.9))
+        self.patience = self.random.choice((0.3, 0.9))
 
     async def live(self) -> None:
         """Sign up and in, then shop until told to stop."""

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final
 from cartnet.workload.caller import Caller
 
 if TYPE_CHECKING:
-    from random import Random
     from typing import Any
 
-    from cartnet.client.group import GroupClient
-    from cartnet.seams import Seams
-    from cartnet.workload.findings import Tally
-    from cartnet.workload.history import History, Operation
-    from cartnet.workload.share import Share
+    from cartnet.workload.caller import Means
+    from cartnet.workload.demand import Demand
+    from cartnet.workload.history import Operation
 
 NAME: Final = "operator"
 PRICES: Final = (100, 250, 999)
+
+THOUGHT: Final = 3
+"""By how much an operator thinks longer than a shopper."""
 
 
 class Operator(Caller):
@@ -26,27 +26,15 @@ class Operator(Caller):
     :ivar stopping: do no more after the operation in hand.
     """
 
-    def __init__(
-        self,
-        client: GroupClient,
-        seams: Seams,
-        random: Random,
-        history: History,
-        tally: Tally,
-        share: Share,
-        think_seconds: float,
-        stock: int,
-        password: str,
-        sale: tuple[str, int] | None = None,
-    ) -> None:
+    def __init__(self, means: Means, demand: Demand, wanted: str | None) -> None:
+        """:param wanted: what a flash sale is of, if there is one."""
         # Keys are the operator's of the shop, who has others as well.
-        name = f"{share.prefix}{NAME}"
-        super().__init__(name, client, seams, random, history, tally, share)
+        super().__init__(f"{means.share.prefix}{NAME}", means)
         self.stopping = False
-        self._think_seconds = think_seconds
-        self._stock = stock
-        self._password = password
-        self._sale = sale
+        self._think_seconds = THOUGHT * demand.think_seconds
+        self._stock = demand.stock
+        self._password = demand.operator_password
+        self._sale = (wanted, demand.sale) if wanted is not None else None
 
     async def live(self) -> None:
         if self.session is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.workload.caller import Caller
+from cartnet.workload.caller import Caller, Means
 from cartnet.workload.findings import Tally
 from cartnet.workload.history import History
 from cartnet.workload.share import Share
@@ -24,9 +24,8 @@ class CallerTests(SynchronousTestCase):
         self.addCleanup(client.stop)
         seams = self.group.world.host("client").seams
         self.history = History()
-        self.caller = Caller(
-            "ada", client, seams, Random(1), self.history, Tally(), Share()
-        )
+        means = Means({"lb": client}, seams, Random(1), self.history, Tally(), Share())
+        self.caller = Caller("ada", means)
         self.caller.patience = 0.0
 
     def add(self, *, also: bool) -> str:

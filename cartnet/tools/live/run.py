@@ -21,7 +21,8 @@ from cartnet.tools.live.observer import Observer
 from cartnet.tools.live.place import Place
 from cartnet.tools.live.seen import Seen
 from cartnet.tools.reacting import ENDINGS
-from cartnet.workload.crowd import Crowd, Demand
+from cartnet.workload.crowd import Crowd
+from cartnet.workload.demand import Demand
 from cartnet.workload.history import History
 from cartnet.workload.operator import NAME
 from cartnet.workload.share import Share

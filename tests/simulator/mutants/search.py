@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 
 from cartnet.simulator.options import draw
 from cartnet.simulator.run import Outcome, Run
+from cartnet.tools.simulate import in_processes
 from tests.simulator.mutants import consensus, service, shop, storage
 from tests.simulator.mutants.mutant import MUTANTS, Mutant
 
@@ -53,12 +53,7 @@ def search_all(
     names: Sequence[str], seeds: range, minutes: float, jobs: int
 ) -> Iterator[Found]:
     """Search for each mutant; yield what was found as it comes."""
-    work = partial(search, seeds=seeds, minutes=minutes)
-    if jobs == 1:
-        yield from map(work, names)
-        return
-    with get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool:
-        yield from pool.imap_unordered(work, names)
+    return in_processes(partial(search, seeds=seeds, minutes=minutes), names, jobs)
 
 
 def check_of(outcome: Outcome) -> str:

@@ -17,6 +17,7 @@ Read in this order::
     links.py      messages that do not pass, one way or both, come late or damaged
     network.py    what a network has to let be done to it
     proxy.py      a network of connections through a proxy that knows messages
+    pipe.py       one of its connections, message by message
     detour.py     how a replica's process comes to dial by way of the proxy
     namespaces.py a network of the kernel's own, which loses packets
     outages.py    what the script has done so far: when was a group's majority away?
