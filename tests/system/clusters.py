@@ -49,15 +49,23 @@ LAST_LINES = 5
 """Of each log, where a process has ended by itself."""
 
 
+_given: set[int] = set()
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, ascending, below those the kernel hands out."""
+    """Ports that nobody listens on, nor was ever told to by this process, ascending,
+    below those the kernel hands out.
+    """
     found: list[int] = []
     for port in random.sample(range(20_000, 30_000), 10 * count):
+        if port in _given:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             found.append(port)
         if len(found) == count:
             break
+    _given.update(found)
     return sorted(found)
 
 
