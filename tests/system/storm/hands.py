@@ -141,9 +141,13 @@ class ProcessEach(Hands):
     @override
     def start(self) -> None:
         self._network.start()
-        for name in self._cluster.addresses:
-            self._start(name)
-        self._cluster.wait_until_serving()
+        try:
+            for name in self._cluster.addresses:
+                self._start(name)
+            self._cluster.wait_until_serving()
+        except BaseException:
+            self._network.stop()
+            raise
 
     @override
     def stop(self) -> None:
