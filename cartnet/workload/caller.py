@@ -29,8 +29,7 @@ SENDINGS_MAX: Final = 400
 """So many at most while an outcome is insisted on; that is minutes."""
 
 KEYS_REMEMBERED: Final = KEYS_PER_USER_MAX // 2
-"""A key is sent again while its user has used fewer since. Half of what a shop keeps:
-others may use the operator's."""
+"""A key is sent again while its user has used fewer since: half of what is kept."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from typing_extensions import override
+
 from cartnet.workload.caller import Caller
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class Operator(Caller):
         """:param wanted: what a flash sale is of, if there is one."""
         # Keys are the operator's of the shop, who has others as well.
         super().__init__(f"{means.share.prefix}{NAME}", means)
+        if not means.share.whole:
+            self.patience = 1.0  # What it gives up it can never find out.
         self.stopping = False
         self._think_seconds = THOUGHT * demand.think_seconds
         self._stock = demand.stock
@@ -49,6 +53,12 @@ class Operator(Caller):
         while not self.stopping:
             await self._something()
             await self.pause(self.random.expovariate(1 / self._think_seconds))
+
+    @override
+    def _is_remembered(self, operation: Operation) -> bool:
+        """Where others are the operator as well, nobody knows how many keys they have
+        used since."""
+        return self.share.whole and super()._is_remembered(operation)
 
     async def log_in(self, *, insist: bool) -> Operation:
         args = {"username": NAME, "password": self._password}

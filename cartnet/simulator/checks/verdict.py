@@ -252,6 +252,15 @@ class Checks:
             group_id, _, digits = number.rpartition("-")
             taking = inventory.takings.get((group_id, int(digits)))
             require(
+                "O2 a total is the sum of its lines",
+                order.total is None
+                or order.total == sum(n * price for _, n, price in order.priced),
+                "order ",
+                number,
+                ": ",
+                order,
+            )
+            require(
                 "S8 O4 what is placed was taken, all its lines",
                 order.total is None or taking == (order.total, order.priced),
                 "order ",
@@ -260,15 +269,6 @@ class Checks:
                 order,
                 ", taken ",
                 taking,
-            )
-            require(
-                "O2 a total is the sum of its lines",
-                order.total is None
-                or order.total == sum(n * price for _, n, price in order.priced),
-                "order ",
-                number,
-                ": ",
-                order,
             )
         for (group_id, index), taking in inventory.takings.items():
             if group_id == book.group_id:

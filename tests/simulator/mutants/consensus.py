@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from cartnet.consensus import candidate, leader, quorum, raft
+from cartnet.consensus.candidate import Candidate
 from cartnet.consensus.follower import Follower
 from cartnet.consensus.leader import Leader
 from cartnet.consensus.messages import RequestVoteReply
@@ -179,3 +180,11 @@ def _(replace: Replace) -> None:
         former(self, ticket, 0)
 
     former = replace(Reads, "confirmed", confirmed)
+
+
+@mutant("M56", "a candidate takes a refused vote for a granted one")
+def _(replace: Replace) -> None:
+    def answered(self: Any, sender: str, reply: Any) -> None:
+        former(self, sender, msgspec.structs.replace(reply, granted=True))
+
+    former = replace(Candidate, "answered", answered)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from cartnet.calls import catalogue_feed
+from cartnet.calls import catalogue_feed, logins, shard
 from cartnet.calls.catalogue import Catalogue
 from cartnet.calls.homes import Homes
 from cartnet.calls.passwords import Passwords
@@ -21,6 +21,7 @@ from cartnet.client.watch import Watch
 from cartnet.errors import Refused
 from cartnet.replica.pending import Proposals
 from cartnet.replica.replica import Replica
+from cartnet.shop.answers import Refusal
 from cartnet.shop.commands import OutOfStock, Shortage, Taken
 from tests.simulator.mutants.mutant import Replace, mutant
 
@@ -162,3 +163,13 @@ def _(replace: Replace) -> None:
             raise Refused("rate_limited", "too many failed logins of this account")
 
     replace(LoginFailures, "check", check)
+
+
+@mutant("M62", "a checkout that is not decided in time is said not to be done")
+def _(replace: Replace) -> None:
+    replace(shard, "_undecided", lambda: Refused("conflict", "not decided"))
+
+
+@mutant("M63", "an operator who comes before the account is told of a wrong password")
+def _(replace: Replace) -> None:
+    replace(logins, "FORMING", Refusal("unauthenticated", "wrong password"))

@@ -17,7 +17,7 @@ from cartnet.shop import (
     orders,
     takings,
 )
-from cartnet.shop.answers import AccountCreated
+from cartnet.shop.answers import AccountCreated, CartLine
 from tests.simulator.mutants.mutant import Replace, mutant
 
 
@@ -148,3 +148,33 @@ def _(replace: Replace) -> None:
         return stamped, False
 
     replace(group, "advance", advance)
+
+
+@mutant("M59", "a total is not that of its lines")
+def _(replace: Replace) -> None:
+    def judge(cursor: Any, now: int, take: Any) -> Any:
+        decision = former(cursor, now, take)
+        if isinstance(decision, takings.Taken):
+            return msgspec.structs.replace(decision, total=decision.total + 1)
+        return decision
+
+    former = replace(takings, "_judge", judge)
+
+
+@mutant("M60", "a line of nothing stays in its cart")
+def _(replace: Replace) -> None:
+    def read(cursor: Any, username: str) -> Any:
+        cart = former(cursor, username)
+        empty = CartLine("i1", 0)
+        return msgspec.structs.replace(cart, items=cart.items or (empty,))
+
+    former = replace(carts, "read", read)
+
+
+@mutant("M61", "a placed order begins the versions of its cart anew")
+def _(replace: Replace) -> None:
+    def empty(cursor: Any, username: str) -> None:
+        former(cursor, username)
+        cursor.execute("UPDATE carts SET version = 1 WHERE username = ?", (username,))
+
+    former = replace(carts, "empty", empty)

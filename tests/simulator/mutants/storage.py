@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from dataclasses import replace as changed
 from typing import Any
 
 import msgspec
 
 from cartnet.shop.answers import Nothing
-from cartnet.storage import journal, snapshot, transaction
+from cartnet.storage import journal, owner, snapshot, transaction
 from cartnet.storage.digest import Comparison
 from cartnet.storage.storage import Storage
-from cartnet.storage.transaction import Applied, WriterState
+from cartnet.storage.transaction import Applied, WriterJob, WriterState
 from tests.simulator.mutants.mutant import Replace, mutant
+
+
+class Unheeding:
+    """A connection, or its cursor, whose failed commits nobody hears of."""
+
+    def __init__(self, behind: Any) -> None:
+        self._behind = behind
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+    def cursor(self) -> Unheeding:
+        return Unheeding(self._behind.cursor())
+
+    def execute(self, sql: str, *parameters: Any) -> Any:
+        try:
+            return self._behind.execute(sql, *parameters)
+        except sqlite3.OperationalError:
+            if self._behind.connection.in_transaction:
+                raise
+            return self
 
 
 @mutant("M2", "a vote is not kept")
@@ -71,3 +94,19 @@ def _(replace: Replace) -> None:
 @mutant("M28", "tables that differ from their digest are believed")
 def _(replace: Replace) -> None:
     replace(Comparison, "difference", property(lambda self: None))
+
+
+@mutant("M57", "an old copy of a file that was replaced counts again")
+def _(replace: Replace) -> None:
+    def save_founders(cursor: Any, counted: dict[str, str]) -> None:
+        owner.save(cursor, "founders", json.dumps(counted, sort_keys=True))
+
+    replace(owner, "save_founders", save_founders)
+
+
+@mutant("M58", "a commit that fails is taken for done")
+def _(replace: Replace) -> None:
+    def call(self: Any, connection: Any) -> Any:
+        return former(self, Unheeding(connection))
+
+    former = replace(WriterJob, "__call__", call)
