@@ -24,34 +24,30 @@ class Pinned:
 
     :ivar checks: the guarantees and invariants that it breaks: one of them is named.
     :ivar options: what is not as the seed draws it.
-    :ivar minutes: how long it is troubled, in virtual time.
     """
 
     seed: int
     checks: str
     options: dict[str, Any] = field(default_factory=dict)
-    minutes: float = MINUTES
 
     def run(self, name: str | None, seed: int) -> Outcome:
         drawn = replace(draw(seed), **self.options)
         if name is None:
-            return Run(seed, drawn).run(self.minutes)
+            return Run(seed, drawn).run(MINUTES)
         with MUTANTS[name].alive():
-            return Run(seed, drawn).run(self.minutes)
+            return Run(seed, drawn).run(MINUTES)
 
 
 BUSY = {"think_seconds": 0.05, "pause_seconds": 0.3}
 SLOW_DISK = {**BUSY, "disk": Speed(job=0.000_3, sync=0.02)}
 
 
-def pinned(
-    seed: int, checks: str, *faults: str, minutes: float = MINUTES, **options: Any
-) -> Pinned:
+def pinned(seed: int, checks: str, *faults: str, **options: Any) -> Pinned:
     """By default one shard of three replicas is troubled, which is cheap."""
     if faults:
         options["faults"] = faults
     small = {"sizes": {"lb": 1, "s1": 3, "it": 1}, "target": "s1"}
-    return Pinned(seed, checks, {**small, **options}, minutes)
+    return Pinned(seed, checks, {**small, **options})
 
 
 TWO_SHARDS = {"sizes": {"lb": 1, "s1": 1, "s2": 1, "it": 1}, "target": None}
@@ -99,7 +95,7 @@ PINNED = {
     "M33": pinned(1, "S7 F3", **BUSY, users=4),
     "M34": pinned(1, "K1 S1", **BUSY),
     "M35": pinned(1, "K1 S5"),
-    "M36": pinned(3, "S10 S6 K1", stock=20, users=1),
+    "M36": pinned(2, "S10 S6 K1", **BUSY, stock=20, users=2),
     "M37": pinned(1, "S1", users=4),
     "M38": pinned(1, "S6 O1"),
     "M39": pinned(1, "S6", "clock jump", "crash", pause_seconds=0.3),
@@ -119,20 +115,12 @@ PINNED = {
     "M54": pinned(1, "S9 S5 S10", **TWO_SHARDS),
     "M55": pinned(1, "S10 S6", **BUSY, users=4),
     "M56": pinned(4, "R1", "crash leader", sizes={"lb": 1, "s1": 5, "it": 1}),
-    "M57": pinned(
-        1,
-        "L1",
-        *("old copy", "wiped disk", "crash", "isolate", "pause"),
-        minutes=1.5,
-        think_seconds=1.0,
-        pause_seconds=0.2,
-    ),
-    "M58": pinned(1, "S1", "sync error", **BUSY),
-    "M59": pinned(1, "O2"),
-    "M60": pinned(1, "K2", **BUSY),
-    "M61": pinned(1, "K4", **BUSY, users=4),
-    "M62": pinned(5, "O1", "isolate", "partition", **BUSY, **INVENTORY),
-    "M63": pinned(5, "S1"),
+    "M57": pinned(1, "S1", "sync error", **BUSY),
+    "M58": pinned(1, "O2"),
+    "M59": pinned(1, "K2", **BUSY),
+    "M60": pinned(1, "K4", **BUSY, users=4),
+    "M61": pinned(5, "O1", "isolate", "partition", **BUSY, **INVENTORY),
+    "M62": pinned(5, "S1"),
 }
 """Where each is caught."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -68,9 +69,10 @@ class OutagesTests(SynchronousTestCase):
         groups: str = "s1",
         connected: float = 0.0,
         verdict: Verdict | None = None,
+        call: str = "call",
     ) -> str:
         attempt = Attempt(
-            "call",
+            call,
             "ada",
             frozenset(groups.split()),
             "lb0",
@@ -148,6 +150,18 @@ class OutagesTests(SynchronousTestCase):
         self.assertEqual(self.judge(7, 7.1, LOST, connected=1), "")
         self.assertEqual(self.judge(7, 7.1, LOST, connected=6.5), "lb0 was well")
         self.assertIn("without an outage", self.judge(6.5, 9))
+
+    def test_copies(self) -> None:
+        """A balancer that comes back while the inventory is away has no copy of it:
+        nothing can be put into carts there; on the others, everything can."""
+        self.at(5).begin("kill", "it0")
+        away = partial(self.judge, 7, 10, "unavailable")
+        self.assertIn("had a leader", away(call="add_to_cart"))
+        self.at(4.5).begin("wipe", "lb0")
+        self.at(6).end("lb0")
+        self.at(12).end("it0")
+        self.assertEqual(away(call="add_to_cart"), "")
+        self.assertIn("had a leader", away(call="get_cart"))
 
     def test_busy_machine(self) -> None:
         """While the machine has less time for everybody, nobody is held to the clock

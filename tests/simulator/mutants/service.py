@@ -59,13 +59,16 @@ def _(replace: Replace) -> None:
     replace(Coordinator, "_take", take)
 
 
-@mutant("M43", "a coordinator hands on another total than was taken")
+@mutant("M43", "a coordinator hands on other prices than were taken")
 def _(replace: Replace) -> None:
     def decided(self: Any, decision: Any) -> None:
         if isinstance(decision, Taken):
-            decision = msgspec.structs.replace(decision, total=decision.total + 1)
+            lines = [changed(line, price=line.price + 1) for line in decision.lines]
+            total = sum(line.quantity * line.price for line in lines)
+            decision = changed(decision, lines=tuple(lines), total=total)
         former(self, decision)
 
+    changed = msgspec.structs.replace
     former = replace(Saga, "decided", decided)
 
 
@@ -165,11 +168,11 @@ def _(replace: Replace) -> None:
     replace(LoginFailures, "check", check)
 
 
-@mutant("M62", "a checkout that is not decided in time is said not to be done")
+@mutant("M61", "a checkout that is not decided in time is said not to be done")
 def _(replace: Replace) -> None:
     replace(shard, "_undecided", lambda: Refused("conflict", "not decided"))
 
 
-@mutant("M63", "an operator who comes before the account is told of a wrong password")
+@mutant("M62", "an operator who comes before the account is told of a wrong password")
 def _(replace: Replace) -> None:
     replace(logins, "FORMING", Refusal("unauthenticated", "wrong password"))

@@ -150,7 +150,7 @@ def _(replace: Replace) -> None:
     replace(group, "advance", advance)
 
 
-@mutant("M59", "a total is not that of its lines")
+@mutant("M58", "a total is not that of its lines")
 def _(replace: Replace) -> None:
     def judge(cursor: Any, now: int, take: Any) -> Any:
         decision = former(cursor, now, take)
@@ -161,7 +161,7 @@ def _(replace: Replace) -> None:
     former = replace(takings, "_judge", judge)
 
 
-@mutant("M60", "a line of nothing stays in its cart")
+@mutant("M59", "a line of nothing stays in its cart")
 def _(replace: Replace) -> None:
     def read(cursor: Any, username: str) -> Any:
         cart = former(cursor, username)
@@ -171,7 +171,7 @@ def _(replace: Replace) -> None:
     former = replace(carts, "read", read)
 
 
-@mutant("M61", "a placed order begins the versions of its cart anew")
+@mutant("M60", "a placed order begins the versions of its cart anew")
 def _(replace: Replace) -> None:
     def empty(cursor: Any, username: str) -> None:
         former(cursor, username)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import replace as changed
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import msgspec
 
 from cartnet.shop.answers import Nothing
-from cartnet.storage import journal, owner, snapshot, transaction
+from cartnet.storage import journal, snapshot, transaction
 from cartnet.storage.digest import Comparison
 from cartnet.storage.storage import Storage
 from cartnet.storage.transaction import Applied, WriterJob, WriterState
@@ -96,15 +95,7 @@ def _(replace: Replace) -> None:
     replace(Comparison, "difference", property(lambda self: None))
 
 
-@mutant("M57", "an old copy of a file that was replaced counts again")
-def _(replace: Replace) -> None:
-    def save_founders(cursor: Any, counted: dict[str, str]) -> None:
-        owner.save(cursor, "founders", json.dumps(counted, sort_keys=True))
-
-    replace(owner, "save_founders", save_founders)
-
-
-@mutant("M58", "a commit that fails is taken for done")
+@mutant("M57", "a commit that fails is taken for done")
 def _(replace: Replace) -> None:
     def call(self: Any, connection: Any) -> Any:
         return former(self, Unheeding(connection))

@@ -166,6 +166,25 @@ class Trouble(threading.Thread):
 
         eventually(whole, f"{self.group} is whole", STATUS_PAUSE_SECONDS)
 
+    def wait_until_equal(self) -> None:
+        """Wait until all members show one digest, after all that was committed before.
+
+        :raises AssertionError: that takes too long.
+        """
+        committed: list[int] = []
+
+        def equal() -> bool:
+            statuses = self._statuses()
+            committed.append(
+                max((each.get("commit", 0) for each in statuses), default=0)
+            )
+            shown = {
+                (each.get("digest_index"), each.get("digest")) for each in statuses
+            }
+            return len(shown) == 1 and (shown.pop()[0] or 0) >= committed[0] > 0
+
+        eventually(equal, f"{self.group} has one digest", STATUS_PAUSE_SECONDS)
+
 
 def _role(status: dict[str, Any]) -> str:
     """A replica's role; that of one that is not alive is ``-``."""

@@ -33,7 +33,7 @@ from tests.system.storm.yardstick import Yardstick
 REPLICAS = 3
 
 HEALING_SECONDS_MAX = 30.0
-"""So long after the last trouble all replicas have caught up."""
+"""So long after the last trouble all replicas of a group show the same digest."""
 
 EXTRA = "chaos = yes\n[timing]\nlog_kept = 300\n"
 """A short log, so that snapshots are needed."""
@@ -111,7 +111,7 @@ class Storm:
             equal_at = self._shop(market)
         given = self._yardstick.given()
         healed_at = max(trouble.healed_at for trouble in self._troubles)
-        with holding(f"they have caught up {HEALING_SECONDS_MAX:g} s after healing"):
+        with holding(f"digests are equal {HEALING_SECONDS_MAX:g} s after healing"):
             seconds = given(equal_at) - given(healed_at)
             assert seconds <= HEALING_SECONDS_MAX, f"that took {seconds:.1f} s"
         verdict = Verdict(self._outages, given)
@@ -127,22 +127,26 @@ class Storm:
             assert not suffered, "\n".join(["", *suffered])
         with holding("every process stops cleanly"):
             self._hands.stop()
-        with holding("cartnet check: all digests are equal, and all else is sound"):
+        with holding(
+            "cartnet check: digests of the files are equal, and all else is sound"
+        ):
             checked = self._cluster.tool("check")
             assert checked.returncode == 0, checked.stdout + checked.stderr
 
     def _shop(self, market: Market) -> float:
         """What clients live through: the storm, the time after it, and the account.
 
-        Return when all replicas had caught up.
+        Return when all digests were equal.
         """
         holding = self._findings.holding
         with self._judge, self._people(market):
             with holding("every group gets well after every trouble"):
                 self._blow()
-            with holding("all replicas catch up"):
+            with holding("all replicas catch up, and show equal digests"):
                 for trouble in self._troubles:
                     trouble.wait_until_whole()
+                for trouble in self._troubles:
+                    trouble.wait_until_equal()
             equal_at = time.monotonic()
             with holding("everybody gets on afterwards"):
                 market.shop_on()

@@ -10,6 +10,11 @@ from tests.system.customers import TRANSIENT
 from tests.system.storm.attempts import LOST, Attempt
 from tests.system.storm.outages import ELECTION_SECONDS_MAX, Outages, Window, merged
 
+INVENTORY: Final = "it"
+
+ASKING_FOR_ITEMS: Final = frozenset({"add_to_cart"})
+"""Calls that a balancer answers with the help of its copy of the inventory."""
+
 AWAY: Final = frozenset({"unavailable", "timeout"})
 """How a balancer says that a group does not answer; no outage excuses another refusal
 for the time being."""
@@ -21,6 +26,9 @@ explains. Where the machine has nothing else to do an answer takes milliseconds.
 REFUSED_SECONDS_MAX: Final = 0.5
 """A balancer holds a call for the request timeout, 3 s, before it says that a group is
 away. That is more than an election, so that nearly all of it must lie in outages."""
+
+COPY_SECONDS_MAX: Final = 1.0
+"""In which a balancer has a copy of the inventory, once it is well."""
 
 FAIR_SHARE: Final = 0.5
 """Of its time a machine must have given at least so much for a refusal to say anything:
@@ -79,9 +87,20 @@ class Verdict:
         sent, ended = self._given(attempt.sent), self._given(attempt.ended)
         return sum(
             min(window.end, ended) - max(window.begin, sent)
-            for window in self._unavailable(attempt.groups)
+            for window in self._unavailable(self._needed(attempt))
             if window.begin < ended and sent < window.end
         )
+
+    def _needed(self, attempt: Attempt) -> frozenset[str]:
+        """The groups that an attempt needed: where items are asked for, the inventory
+        too if its copy cannot have come since the balancer's last trouble."""
+        if attempt.call in ASKING_FOR_ITEMS:
+            for window in self._outages.unavailable(INVENTORY):
+                if window.begin < attempt.ended and attempt.sent < window.end:
+                    since = window.begin - COPY_SECONDS_MAX
+                    if self._was_in_trouble(attempt, since):
+                        return attempt.groups | {INVENTORY}
+        return attempt.groups
 
     def _seconds(self, attempt: Attempt) -> float:
         return self._given(attempt.ended) - self._given(attempt.sent)
@@ -89,7 +108,12 @@ class Verdict:
     def _says_nothing(self, attempt: Attempt) -> bool:
         """Whether a balancer in trouble was asked, or on a connection from before: the
         client turns to the next one, the groups may be well."""
-        since = attempt.connected if attempt.outcome == LOST else attempt.sent
+        lost = attempt.outcome == LOST
+        return self._was_in_trouble(
+            attempt, attempt.connected if lost else attempt.sent
+        )
+
+    def _was_in_trouble(self, attempt: Attempt, since: float) -> bool:
         return self._outages.was_in_trouble(attempt.balancer, since, attempt.ended)
 
     def _merged(self, groups: frozenset[str]) -> list[Window]:
