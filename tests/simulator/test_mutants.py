@@ -50,6 +50,12 @@ def pinned(seed: int, checks: str, *faults: str, **options: Any) -> Pinned:
     return Pinned(seed, checks, {**small, **options})
 
 
+LONELY = {
+    "sizes": {"lb": 1, "s1": 1, "it": 1},
+    "users": 1,
+    "roaming": False,
+    "following": False,
+}
 TWO_SHARDS = {"sizes": {"lb": 1, "s1": 1, "s2": 1, "it": 1}, "target": None}
 INVENTORY = {"sizes": {"lb": 1, "s1": 1, "it": 3}, "target": "it"}
 BALANCERS = {"sizes": {"lb": 3, "s1": 1, "it": 1}, "target": "lb"}
@@ -95,7 +101,7 @@ PINNED = {
     "M33": pinned(1, "S7 F3", **BUSY, users=4),
     "M34": pinned(1, "K1 S1", **BUSY),
     "M35": pinned(1, "K1 S5"),
-    "M36": pinned(2, "S10 S6 K1", **BUSY, stock=20, users=2),
+    "M36": pinned(1, "S10 S6 K1", "slow disk", **LONELY, think_seconds=0.3, stock=5),
     "M37": pinned(1, "S1", users=4),
     "M38": pinned(1, "S6 O1"),
     "M39": pinned(1, "S6", "clock jump", "crash", pause_seconds=0.3),
