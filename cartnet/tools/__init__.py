@@ -17,9 +17,10 @@ Read in this order::
     live/         check --live: customers of a running cluster
     check_help.py     what --help says, apart because the check loads slowly
     simulate.py   whole clusters in simulated worlds
-    simulate_help.py  what --help says of that
+    simulate_options.py   what can be asked of that, apart likewise
     importing.py  a catalogue into the inventory, through a balancer
     catalogue.py  the CSV file, checked as a whole
     balancer.py   a blocking connection to a balancer
+    option_types.py   numbers on the command line
     failure.py    how a tool says that it cannot
 """

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cartnet import __version__
-from cartnet.tools import catalogue, ctl
+from cartnet.tools import catalogue, ctl, simulate_options
 from cartnet.tools.balancer import Balancer
 from cartnet.tools.catalogue import Item
 from cartnet.tools.check_help import CHECK_DESCRIPTION, CHECK_EPILOG
 from cartnet.tools.failure import ToolError
 from cartnet.tools.importing import Import
 from cartnet.tools.live import options as live_options
-from cartnet.tools.simulate_help import SIMULATE_DESCRIPTION, SIMULATE_EPILOG
+from cartnet.tools.option_types import whole
 from cartnet.topology.configuration import Configuration, ConfigurationError, load
 from cartnet.topology.effective import to_ini
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from cartnet.tools.check_report import Progress
 
 OPERATOR_PASSWORD_FILE = "operator-password"
+
+ROWS_MAX = 1_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,7 +100,11 @@ def _parser() -> argparse.ArgumentParser:
         "databases", parents=[common, data], help="what is in every replica's file"
     )
     tool.add_argument(
-        "--rows", type=_count, default=3, metavar="N", help="rows a table [default: 3]"
+        "--rows",
+        type=whole(0, ROWS_MAX),
+        default=3,
+        metavar="N",
+        help="rows a table [default: 3]",
     )
     tool.set_defaults(run=_databases)
 
@@ -129,63 +135,13 @@ def _parser() -> argparse.ArgumentParser:
     tool = tools.add_parser(
         "simulate",
         help="a whole cluster in a simulated world, with faults",
-        description=SIMULATE_DESCRIPTION,
-        epilog=SIMULATE_EPILOG,
+        description=simulate_options.DESCRIPTION,
+        epilog=simulate_options.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    which = tool.add_mutually_exclusive_group()
-    which.add_argument(
-        "--seed",
-        type=_count,
-        default=1,
-        metavar="N",
-        help="which history [default: 1]",
-    )
-    which.add_argument("--seeds", metavar="A..B", help="all of these, one by one")
-    tool.add_argument(
-        "--minutes",
-        type=_minutes,
-        default=1.0,
-        metavar="M",
-        help="virtual minutes of faults, before peace [default: 1]",
-    )
-    tool.add_argument(
-        "--jobs",
-        type=_jobs,
-        default=1,
-        metavar="J",
-        help="processes at work on --seeds [default: 1]",
-    )
-    tool.add_argument(
-        "--trace", action="store_true", help="a line for each event, as it happens"
-    )
+    simulate_options.add_options(tool)
     tool.set_defaults(run=_simulate)
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) > 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1000000")
-    return int(text)
-
-
-def _jobs(text: str) -> int:
-    count = _count(text)
-    if not 1 <= count <= 256:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 256")
-    return count
-
-
-def _minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0.0
-    if not 0 < minutes <= 1440:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no number above 0 and up to 1440 (a day)"
-        )
-    return minutes
 
 
 def _configuration(parsed: argparse.Namespace) -> Configuration:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cartnet.limits import LIVE_SECONDS_MAX, LIVE_USERS_MAX
+from cartnet.tools.option_types import whole
 
 DESCRIPTION: Final = """\
 
@@ -60,11 +60,11 @@ def add_options(tool: argparse.ArgumentParser) -> None:
         ),
         (
             "--users",
-            _whole(1, LIVE_USERS_MAX),
+            whole(1, LIVE_USERS_MAX),
             "N",
             f"how many accounts, 1 to {LIVE_USERS_MAX} [default: 3]",
         ),
-        ("--seed", _whole(0, SEED_MAX), "N", "draws what they do [default: 1]"),
+        ("--seed", whole(0, SEED_MAX), "N", "draws what they do [default: 1]"),
         ("--report", Path, "FILE.html", "the verdict with a timeline"),
         ("--history", Path, "FILE.jsonl", "every operation, one a line"),
         (
@@ -119,14 +119,3 @@ def _seconds(text: str) -> float:
             f"{text!r} is no number from 1 to {LIVE_SECONDS_MAX}"
         )
     return seconds
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def whole(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,10}", text) or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is no number from {least} to {most}"
-            )
-        return int(text)
-
-    return whole
