@@ -61,6 +61,7 @@ FAULTS: Final = (
     "bridge",
     "ring",
     "lossy link",
+    "pause all",
 )
 """Every kind of fault; a run has some of them."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cartnet.simulator.faults.victims import Victims
+
+CHOSEN: Final = 0.6
+"""The share of links that one fault is done to."""
 
 
 class Links:
@@ -25,7 +28,7 @@ class Links:
         names = self._victims.names
         side = [name for name in names if self._random.random() < 0.4]
         self._network.partition(side, [each for each in names if each not in side])
-        return bool(side)
+        return 0 < len(side) < len(names)
 
     def one_way_cut(self) -> bool:
         """One is heard by nobody, or hears nobody."""
@@ -74,11 +77,15 @@ class Links:
         """
         group = self._random.choice(self._victims.groups)
         loss = self._random.choice((0.02, 0.1, 0.3))
-        for one in group.names:
-            for other in group.names:
-                if one != other and self._random.random() < 0.6:
-                    self._network.link(one, other).loss = loss
-        return len(group.members) > 1
+        links = [
+            self._network.link(one, other)
+            for one in group.names
+            for other in group.names
+            if one != other and self._random.random() < CHOSEN
+        ]
+        for link in links:
+            link.loss = loss
+        return bool(links)
 
     def client_cut(self) -> bool:
         """Some customers reach some replicas no longer."""
@@ -126,9 +133,13 @@ class Links:
         if self._random.random() < 0.5:
             name = self._victims.leader() or name
         delay = self._random.choice((0.01, 0.05, 0.2, 1.0))
-        for other in self._topology.names:
-            if other != name and self._random.random() < 0.6:
-                self._network.link(name, other).delay_mean = delay
-                if self._random.random() < 0.5:
-                    self._network.link(other, name).delay_mean = delay
-        return True
+        others = [
+            other
+            for other in self._topology.names
+            if other != name and self._random.random() < CHOSEN
+        ]
+        for other in others:
+            self._network.link(name, other).delay_mean = delay
+            if self._random.random() < 0.5:
+                self._network.link(other, name).delay_mean = delay
+        return bool(others)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cartnet.simulator.faults.clocks import Clocks
 from cartnet.simulator.faults.disks import Disks
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cartnet.simulator.options import Options
     from cartnet.workload.findings import Tally
 
-RELIEF = 0.4
+RELIEF: Final = 0.4
 """How often something is mended instead: else soon nothing would be left to strike."""
 
 
@@ -62,6 +62,7 @@ class Nemesis:
             "crash at checkout": processes.crash_at_checkout,
             "failpoint": failpoints.strike,
             "pause": processes.pause,
+            "pause all": processes.pause_all,
             "product pause": processes.product_pause,
             "isolate": processes.isolate,
             "transfer": processes.transfer,
@@ -91,8 +92,11 @@ class Nemesis:
             "clock jump": clocks.jump,
             "clock strobe": clocks.strobe,
         }
+        self._replays: Replays | None = None
         if "replay" in options.faults:
-            kinds["replay"] = Replays(victims).replay
+            # It costs: every message is looked at.
+            self._replays = Replays(victims)
+            kinds["replay"] = self._replays.replay
         self._kinds = {kind: kinds[kind] for kind in options.faults}
 
     def strike(self) -> None:
@@ -113,7 +117,7 @@ class Nemesis:
             case 0:
                 self._told("the network is healed")
                 self._cluster.world.network.heal()
-                self._usual_links()
+                self._cluster.world.network.renew()
             case 1:
                 self._told("the disks are mended")
                 self._disks.mend()
@@ -122,20 +126,19 @@ class Nemesis:
                 self._told(f"{name} starts")
                 self._cluster.start(name)
 
-    def _usual_links(self) -> None:
-        self._cluster.world.network.renew()
-
     def heal(self) -> None:
         """End every fault, and start whoever is not running."""
         self._told("all is healed")
         self._processes.disarm()
         self._failpoints.disarm()
         self._frames.disarm()
+        if self._replays is not None:
+            self._replays.disarm()
         self._processes.resume()
         self._processes.open_gates()
         self._disks.mend()
         self._cluster.world.network.heal()
-        self._usual_links()
+        self._cluster.world.network.renew()
         self._clocks.heal()
         for name in self._cluster.topology.names:
             if name not in self._cluster.replicas:

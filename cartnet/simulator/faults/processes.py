@@ -21,7 +21,7 @@ MESSAGES_MAX: Final = 30
 STEPS: Final = (b"begin_checkout", b'"take"', b'"taken"', b"finish_checkout")
 """Marks of what is written about a checkout: requests, entries and answers."""
 
-HANG_SECONDS: Final = (0.05, 0.3, 1.0, 3.0, 20.0)
+HANG_SECONDS: Final = (0.05, 0.3, 1.0, 3.0, 20.0, 60.0)
 
 
 class Processes:
@@ -51,9 +51,11 @@ class Processes:
 
     def crash_all(self) -> bool:
         """All of one group at once."""
-        for name in self._random.choice(self._victims.groups).names:
+        group = self._random.choice(self._victims.groups)
+        running = [name for name in group.names if name in self._cluster.replicas]
+        for name in running:
             self.kill(name)
-        return True
+        return bool(running)
 
     def power_cut(self) -> bool:
         """Everywhere at once; all come back together, or one by one."""
@@ -156,8 +158,20 @@ class Processes:
     def pause(self) -> bool:
         """As SIGSTOP: the whole process hangs."""
         name = self._rather_a_leader()
-        if name is None:
-            return False
+        if name is not None:
+            self._pause(name, self._random.choice(HANG_SECONDS))
+        return name is not None
+
+    def pause_all(self) -> bool:
+        """All of one group at once, as on a machine that is suspended."""
+        group = self._random.choice(self._victims.groups)
+        seconds = self._random.choice(HANG_SECONDS)
+        running = [name for name in group.names if name in self._cluster.replicas]
+        for name in running:
+            self._pause(name, seconds)
+        return bool(running)
+
+    def _pause(self, name: str, seconds: float) -> None:
         host = self._cluster.world.hosts[name]
         process = host.process
         host.pause()
@@ -166,11 +180,10 @@ class Processes:
             if host.process is process:
                 host.resume()
 
-        seconds = self._random.choice(HANG_SECONDS)
         self._cluster.world.clock.callLater(seconds, go_on)
-        return True
 
     def resume(self) -> None:
+        """Have everybody who hangs go on."""
         for name in self._cluster.topology.names:
             if self._cluster.world.hosts[name].process.asleep:
                 self._cluster.world.hosts[name].resume()

@@ -74,6 +74,10 @@ class Replays:
             self._play(*random.choice(random.choice(kept)))
         return bool(kept)
 
+    def disarm(self) -> None:
+        """Let nothing that is said from now on come twice."""
+        self._echo_until = 0.0
+
     def _echo(self, heard: _Heard) -> None:
         clock = self._cluster.world.clock
         if clock.seconds() < self._echo_until and self._random.random() < ECHOED:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from random import Random
 
     from cartnet.simulator.cluster import SimulatedCluster
 
-GROUP_MIN = 3
+GROUP_MIN: Final = 3
 """In smaller groups one disk is no minority: they stop without it, and say so."""
 
-MEETING_SECONDS = 1.0
+MEETING_SECONDS: Final = 1.0
 """In which the members of a healed group have met."""
 
 
