@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, Logger
+from twisted.logger import LogEvent, Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
 from cartnet.calls.passwords import SALT_BYTES
@@ -95,6 +96,21 @@ class SimulatedLogs:
                 self.failures.append(event["log_failure"])
 
         return Logger(namespace=name, observer=cast("Any", observe))
+
+    @contextmanager
+    def unhandled(self) -> Iterator[None]:
+        """Meanwhile keep what Twisted itself logs as well: errors that nobody handles,
+        once the Deferreds that have them are collected."""
+
+        def observe(event: LogEvent) -> None:
+            if event.get("log_failure") is not None:
+                self.failures.append(event["log_failure"])
+
+        globalLogPublisher.addObserver(observe)
+        try:
+            yield
+        finally:
+            globalLogPublisher.removeObserver(observe)
 
 
 class SimulatedCluster:

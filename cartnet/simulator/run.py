@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from twisted.python.failure import Failure
 
+from cartnet.simulator.checks.resources import excess
 from cartnet.simulator.checks.verdict import Checks
 from cartnet.simulator.cluster import SimulatedCluster
 from cartnet.simulator.faults.nemesis import Nemesis
@@ -100,9 +102,12 @@ class Run:
         """Faults for so many minutes, then peace; never raises what it finds."""
         told, status = "", 0
         try:
-            self.safety(60 * minutes)
-            self.liveness()
-            self.checks.check_all(self.crowd)
+            with self.cluster.logs.unhandled():
+                self.safety(60 * minutes)
+                self.liveness()
+                self.checks.check_all(self.crowd)
+                gc.collect()
+            self.cluster.check()
         except Incorrect as error:
             told, status = str(error), 129
         except Stuck as error:
@@ -161,6 +166,7 @@ class Run:
         )
         self._await("F2 feeds speak", SILENCE_SECONDS_MAX, self._unheard)
         self._await("F2 pages show carts", SILENCE_SECONDS_MAX, self._unshown)
+        self._await("nothing piles up", SILENCE_SECONDS_MAX, self._excess)
         if self._options.lexical:
             self._await("R11 the preferred lead", PREFERRED_SECONDS_MAX, self._usurped)
 
@@ -179,6 +185,9 @@ class Run:
                 raise Stuck(f"{what}, within {seconds_max:g} s: {missed}")
             self.cluster.run_for(0.05)
         self._tell(f"{what}: {clock.seconds() - end + seconds_max:.2f} s")
+
+    def _excess(self) -> str | None:
+        return excess(self.cluster)
 
     def _unserved(self) -> str | None:
         groups = [group.name for group in self.cluster.topology.groups]

@@ -13,5 +13,7 @@ Read in this order::
     inventory_book.py  S7, I1, I2: the inventory's log, kept in books of our own
     shard_book.py      S6, K, O: a shard's log, likewise
     replaying.py       R10: full replays of the logs through the product's machines
+    resources.py       what replicas hold once all is quiet
+    operations.py      what customers were told, against the logs
     verdict.py         all that is looked at once all is quiet
 """

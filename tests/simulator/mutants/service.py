@@ -16,6 +16,7 @@ from cartnet.calls.throttle import LoginFailures
 from cartnet.checkout import coordinator
 from cartnet.checkout.coordinator import Coordinator
 from cartnet.checkout.saga import Saga
+from cartnet.client.link import Link
 from cartnet.client.outcome import Outcome
 from cartnet.client.watch import Watch
 from cartnet.errors import Refused
@@ -176,3 +177,18 @@ def _(replace: Replace) -> None:
 @mutant("M62", "an operator who comes before the account is told of a wrong password")
 def _(replace: Replace) -> None:
     replace(logins, "FORMING", Refusal("unauthenticated", "wrong password"))
+
+
+@mutant("M75", "a client does not close the connections that it gives up")
+def _(replace: Replace) -> None:
+    def drop(self: Any) -> None:
+        if self._connection is not None:
+            self._connection = None
+            self._lost()
+
+    replace(Link, "drop", drop)
+
+
+@mutant("M76", "a coordinator that is deposed leaves its end to nobody")
+def _(replace: Replace) -> None:
+    replace(Coordinator, "_failed", lambda self, failure: failure)
