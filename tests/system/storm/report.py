@@ -13,6 +13,7 @@ from typing import Final
 from tests.system.storm.attempts import ANSWERED, LOST, Attempt, Record
 from tests.system.storm.outages import Outages, Window
 from tests.system.storm.verdict import AWAY, Verdict
+from tests.system.storm.yardstick import Machine
 
 AVAILABILITY: Final = "availability is lost only without a majority, or electing"
 """The one promise that a machine can break by being too busy."""
@@ -27,10 +28,12 @@ class Findings:
 
     :ivar kept: promises that were kept.
     :ivar broken: what was found of those that were not.
+    :ivar machine: what the storm had of it; None for a storm that never was.
     """
 
     kept: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    machine: Machine | None = None
 
     @contextmanager
     def holding(self, promise: str) -> Iterator[None]:
