@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
+import cartnet
 from cartnet.simulator.options import FAULTS, draw
-from cartnet.simulator.run import Run
+from cartnet.simulator.run import RARE, Run
 from cartnet.workload.findings import Incorrect, Stuck
 from tests.simulator.processes import said
 from tests.simulator.running import assert_clean
@@ -52,6 +54,14 @@ class RunTests(SynchronousTestCase):
         """Every guarantee is kept, whatever the seed draws."""
         for seed, minutes in seeds():
             assert_clean(seed, minutes)
+
+    def test_rare_paths(self) -> None:
+        """What tells that a rare path was taken is what the product says there."""
+        package = Path(cartnet.__file__).parent
+        modules = [p for p in package.rglob("*.py") if "simulator" not in p.parts]
+        code = "".join(path.read_text("utf-8") for path in modules)
+
+        self.assertEqual([mark for mark in RARE if mark not in code], [])
 
     def test_one_seed_is_one_history(self) -> None:
         """In any process, whatever the hash seed is."""
