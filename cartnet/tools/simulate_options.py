@@ -8,10 +8,11 @@ from typing import Final
 from cartnet.tools.option_types import whole
 
 DESCRIPTION: Final = """\
-Run a whole cluster, production code all of it, on simulated time, network and disks,
-while customers shop and faults of every kind strike; then heal all, and hold what is
-there against every guarantee. The seed draws the cluster, its customers and its
-faults: one seed is one history, on any machine, and its digest is the last line.
+Run a cluster's replicas, production code all of it, on simulated time, network and
+disks, while customers shop and faults of every kind strike; then heal all, and hold
+what is there, and what customers were told, against the guarantees. The seed draws the
+cluster, its customers and its faults: one seed is one history, on any machine, and its
+digest is the last line.
 """
 EPILOG: Final = """\
 exit status: 0 all is well, 127 the product crashed, 128 something that must come to
