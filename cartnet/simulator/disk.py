@@ -22,10 +22,18 @@ if TYPE_CHECKING:
     from cartnet.simulator.clock import SimulatedClock
 
 Job = Callable[[Any], Any]
+Hook = Callable[[str], None]
 
 
-class Cut(BaseException):
-    """The process ends at this very statement: nobody hears what becomes of the job."""
+class Killed(BaseException):
+    """The process ends at this very statement: nobody hears what becomes of the job.
+
+    :ivar end: ends it, once the job is over.
+    """
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        super().__init__()
+        self.end = end
 
 
 LEVEL_FULL: Final = 2
@@ -43,15 +51,19 @@ class Speed:
 class SimulatedDisk:
     """One host's disk (:class:`cartnet.seams.Disk`); its files outlive its processes.
 
+    Each hook is added by somebody who takes it off again, and leaves others alone.
+
     :ivar files: what is on it.
-    :ivar before: called with each statement before it runs; what it raises, the
-        statement raises (a full disk, an error, :class:`Cut`).
+    :ivar before: hooks that are called with each statement before it runs; what one
+        raises, the statement raises (a full disk, an error, :class:`Killed`).
     :ivar after: likewise, once it has run.
-    :ivar cut: called where that was :class:`Cut`.
+    :ivar synced: hooks that are called when a job was synced, before its process hears
+        of it.
     :ivar written: called when a job of a writer is over, and synced if it had to be,
-        before its process hears of it.
-    :ivar synced: called when a job was synced, before that.
+        before its process hears of it; the checkers' own.
     :ivar process: whose disk it is for now.
+    :ivar refused: whether it has failed a statement of that process.
+    :ivar hurt: whether its files are old, or damaged: they are until it is wiped.
     :ivar generation: counts how often its files were replaced by others, or damaged.
     :ivar tearing: a power cut takes what is not synced, or the end of it; a sync that
         is not over has synced nothing.
@@ -64,12 +76,13 @@ class SimulatedDisk:
         self.random = random
         self.speed = speed
         self.files: dict[Path, File] = {}
-        self.before: Callable[[str], None] | None = None
-        self.after: Callable[[str], None] | None = None
-        self.cut: Callable[[], None] | None = None
+        # Sets that keep their order.
+        self.before: dict[Hook, None] = {}
+        self.after: dict[Hook, None] = {}
+        self.synced: dict[Callable[[], None], None] = {}
         self.written: Callable[[File], None] | None = None
-        self.synced: Callable[[File], None] | None = None
         self.process = Process()
+        self.refused = self.hurt = False
         self.generation = 0
         self.tearing = False
         self.lost = self.torn = 0
@@ -102,6 +115,7 @@ class SimulatedDisk:
         was not synced."""
         self.process.end()
         self.process = Process()
+        self.refused = False
         self._workers.clear()
         for file in self.files.values():
             loses = power_lost and (self.tearing or self.random.random() < 0.75)
@@ -114,16 +128,28 @@ class SimulatedDisk:
         return {path: file.connection.image() for path, file in self.files.items()}
 
     def restore(self, copy: dict[Path, bytes]) -> None:
-        """Put a copy in place of every file; call it between a crash and a start."""
+        """Put a copy, old or damaged, in place of every file; call it between a crash
+        and a start."""
         assert not self._workers
         self.generation += 1
+        self.hurt = True
         self.files = {path: File(self, image) for path, image in copy.items()}
 
     def wipe(self) -> None:
         """Lose every file; call it between a crash and a start."""
         assert not self._workers
         self.generation += 1
+        self.hurt = False
         self.files.clear()
+
+    def call(self, hooks: dict[Hook, None], sql: str) -> None:
+        """Tell hooks of a statement, each of which may fail it."""
+        try:
+            for hook in tuple(hooks):
+                hook(sql)
+        except sqlite3.Error:
+            self.refused = True
+            raise
 
 
 class Cursor(sqlite3.Cursor):
@@ -224,6 +250,11 @@ class File:
         """All that was committed is safe."""
         self._left.clear()
 
+    @property
+    def is_safe(self) -> bool:
+        """Whether a power cut would take nothing of what is committed."""
+        return not self._left
+
     def plain_cursor(self) -> sqlite3.Cursor:
         """For whoever looks on, unnoticed."""
         return self.connection.plain_cursor()
@@ -231,10 +262,8 @@ class File:
     def notice(self, sql: str) -> None:
         head = sql.lstrip()[:18].upper()
         # A reader's COMMIT touches no disk.
-        if self._disk.before is not None and not (
-            self._reads and head.startswith("COMMIT")
-        ):
-            self._disk.before(sql)
+        if not (self._reads and head.startswith("COMMIT")):
+            self._disk.call(self._disk.before, sql)
         if self.interrupted and not head.startswith("ROLLBACK"):
             raise sqlite3.OperationalError("interrupted")
         if head.startswith("PRAGMA SYNCHRONOUS"):
@@ -245,8 +274,8 @@ class File:
             self._level_at_commit = self.connection.level()
 
     def noticed(self, sql: str) -> None:
-        if self._disk.after is not None and not self._reads:
-            self._disk.after(sql)
+        if not self._reads:
+            self._disk.call(self._disk.after, sql)
 
     def crash(self, *, lose_unsynced: bool) -> None:
         """Roll back what is open; with ``lose_unsynced`` to the last sync, or to where
@@ -325,9 +354,8 @@ class SimulatedWorker:
     def _run(self, job: Job, done: Deferred[Any]) -> None:
         result, synced = self._file.run(job, read_only=self._read_only)
         self._started = False
-        if isinstance(result, Failure) and result.check(Cut):
-            assert self._disk.cut is not None
-            self._disk.cut()
+        if isinstance(result, Failure) and isinstance(result.value, Killed):
+            result.value.end()
             return
         if synced:
             self._later(
@@ -342,8 +370,8 @@ class SimulatedWorker:
 
     def _synced(self, done: Deferred[Any], result: Any) -> None:
         self._file.synced()
-        if self._disk.synced is not None:
-            self._disk.synced(self._file)
+        for hook in tuple(self._disk.synced):
+            hook()
         if self._process.alive:
             self._finish(done, result)
 

@@ -47,8 +47,8 @@ class SimulatedNetwork:
     :ivar trace: told of all that arrives: from, to, bytes.
     :ivar writes: how many there were; ``writes_lost`` of them never arrive.
     :ivar processes: those of the hosts; one that sleeps is given nothing.
-    :ivar before_write: called, by host, with each of its writes before it is made; it
-        may crash it.
+    :ivar before_write: hooks, by host, that are called with each of its writes before
+        it is made, and may crash it; each is taken off by who added it.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SimulatedNetwork:
         self.trace = trace
         self.writes = self.writes_lost = 0
         self.processes: dict[str, Process] = {}
-        self.before_write: dict[str, Callable[[bytes], None]] = {}
+        self.before_write: dict[str, dict[Callable[[bytes], None], None]] = {}
         self._new_link = new_link
         self._links: dict[tuple[str, str], Link] = {}
         self._homes: dict[str, str] = {}

@@ -76,8 +76,9 @@ class Transport:
     def write(self, data: bytes) -> None:
         assert isinstance(data, bytes)
         network = self._network
-        if (notice := network.before_write.get(self.local)) is not None:
-            notice(data)
+        for hook in tuple(network.before_write.get(self.local, ())):
+            if not self.disconnected:
+                hook(data)
         if self.disconnected or not data:
             return
         network.writes += 1

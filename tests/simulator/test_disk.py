@@ -10,6 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.seams import Worker
+from cartnet.simulator.disk import Killed
+from cartnet.simulator.faults.hooks import Hooks
 from cartnet.simulator.world import World
 from cartnet.workload.findings import Incorrect
 
@@ -188,7 +190,7 @@ class DiskTests(SynchronousTestCase):
         def find(sql: str) -> None:
             raise Incorrect("S1 a check", "that found something")
 
-        self.host.disk.before = find
+        self.host.disk.before[find] = None
         self.worker.run(inserting(1))
 
         self.assertRaises(Incorrect, self.run_all)
@@ -226,10 +228,10 @@ class DiskTests(SynchronousTestCase):
 
         self.worker.run(inserting(1))
         self.run_all()
-        self.host.disk.before = full
+        self.host.disk.before[full] = None
         failed = self.worker.run(inserting(2))
         self.run_all()
-        self.host.disk.before = None
+        self.host.disk.before.pop(full)
 
         self.failureResultOf(failed, sqlite3.OperationalError)
         self.assertEqual(self.stored(), [1])
@@ -253,3 +255,52 @@ class DiskTests(SynchronousTestCase):
         after = self.worker.run(inserting(4))
         self.world.clock.run_for(0.5)
         self.successResultOf(after)
+
+    def test_hooks_side_by_side(self) -> None:
+        """A disk that is full stays so when what else was put at it has struck, or is
+        taken off; and it is told what it has failed."""
+
+        def full(sql: str) -> None:
+            if sql.startswith("INSERT"):
+                raise sqlite3.OperationalError("database or disk is full")
+
+        def die(sql: str) -> None:
+            disk.before.pop(die)
+            raise Killed(self.host.crash)
+
+        disk = self.host.disk
+        others = Hooks()
+        disk.before[full] = None
+        disk.before[die] = None
+        others.add(disk.after, lambda sql: None)
+        died = self.worker.run(inserting(1))
+        self.run_all()
+        self.assertNoResult(died)
+        self.assertFalse(disk.refused)
+
+        failed = self.open().run(inserting(2))
+        others.clear()
+        self.run_all()
+
+        self.failureResultOf(failed, sqlite3.OperationalError)
+        self.assertTrue(disk.refused)
+        self.assertEqual([*disk.before], [full])
+        self.assertEqual(disk.after, {})
+
+    def test_killed_after_a_commit(self) -> None:
+        """What a process has committed stays, though it never hears of that: nor do
+        its other jobs run."""
+
+        def after(sql: str) -> None:
+            if sql == "COMMIT":
+                disk.after.pop(after)
+                raise Killed(self.host.crash)
+
+        disk = self.host.disk
+        disk.after[after] = None
+        jobs = [self.worker.run(inserting(n, sync=False)) for n in (1, 2)]
+        self.run_all()
+
+        for job in jobs:
+            self.assertNoResult(job)
+        self.assertEqual(self.stored(), [1])

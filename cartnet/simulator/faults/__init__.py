@@ -4,6 +4,7 @@ Read in this order::
 
     nemesis.py    draws the next fault, or relief, and ends everything
     victims.py    whom it may strike without losing a majority of disks
+    hooks.py      what was added at disks and hosts, to be taken off again
     processes.py  crashes, at chosen points too; hangs
     failpoints.py named moments at which a process dies
     links.py      cuts, resets, delays, and connections that die at one end

@@ -6,6 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from cartnet.simulator.disk import Speed
+from cartnet.simulator.faults.hooks import Hooks
 from cartnet.storage.snapshot import OWN_TABLES
 
 if TYPE_CHECKING:
@@ -27,14 +28,17 @@ class Disks:
         self._random = victims.random
         self._usual = usual
         self._copies: dict[str, list[dict[Path, bytes]]] = {}
+        self._hooks = Hooks()
 
     def slow(self) -> bool:
+        """Syncs take up to hundreds of times as long as usual."""
         name = self._victims.any()
         speed = Speed(job=0.001, sync=self._random.choice((0.01, 0.05, 0.3)))
         self._cluster.world.hosts[name].disk.speed = speed
         return True
 
     def stall(self) -> bool:
+        """No sync ends for some seconds, rather a leader's."""
         name = self._victims.leader() or self._victims.any()
         self._cluster.world.hosts[name].disk.stall(self._random.uniform(0.5, 6))
         return True
@@ -47,7 +51,7 @@ class Disks:
                 raise sqlite3.OperationalError("database or disk is full")
 
         name = self._victims.any()
-        self._cluster.world.hosts[name].disk.before = before
+        self._hooks.add(self._cluster.world.hosts[name].disk.before, before)
         return True
 
     def write_error(self) -> bool:
@@ -59,10 +63,10 @@ class Disks:
             nonlocal left
             left -= sql.startswith(WRITES)
             if left < 0:
-                disk.before = None
+                disk.before.pop(before)
                 raise sqlite3.OperationalError("disk I/O error")
 
-        disk.before = before
+        self._hooks.add(disk.before, before)
         return True
 
     def sync_error(self) -> bool:
@@ -74,20 +78,24 @@ class Disks:
         def after(sql: str) -> None:
             if sql != "COMMIT":
                 return
-            disk.after, process = None, disk.process
+            disk.after.pop(after)
+            process = disk.process
             self._tally.reached["a sync failed"] += 1
 
             def before(sql: str) -> None:
+                if disk.process is not process:
+                    disk.before.pop(before)
+                    return
                 self._tally.require(
                     "S1 after a sync that failed nothing more is written",
-                    sql != "COMMIT" or disk.process is not process,
+                    sql != "COMMIT",
                     name,
                 )
 
-            disk.before = before
+            disk.before[before] = None
             raise sqlite3.OperationalError("disk I/O error")
 
-        disk.after = after
+        self._hooks.add(disk.after, after)
         return True
 
     def tear(self) -> bool:
@@ -120,6 +128,7 @@ class Disks:
         self._cluster.world.clock.callLater(seconds, cut)
 
     def wipe(self) -> bool:
+        """Cut the power of a replica and lose all that its disk has."""
         name = self._victims.spare()
         if name is None:
             return False
@@ -167,12 +176,13 @@ class Disks:
         return True
 
     def mend(self) -> None:
+        """End what goes on: what is lost, old or damaged stays so."""
         for name in self._cluster.topology.names:
             disk = self._cluster.world.hosts[name].disk
             disk.speed = self._usual
-            disk.before = disk.after = None
             disk.stall(0)
             disk.tearing = False
+        self._hooks.clear()
 
 
 def _own_rows(image: bytes) -> list[range]:

@@ -10,12 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from cartnet.simulator.disk import LEVEL_FULL, Cut
+from cartnet.simulator.disk import LEVEL_FULL, Killed
+from cartnet.simulator.faults.hooks import Hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cartnet.simulator.disk import File
     from cartnet.simulator.faults.victims import Victims
     from cartnet.workload.findings import Tally
 
@@ -122,7 +122,7 @@ class Failpoints:
         self._cluster = victims.cluster
         self._tally = tally
         self._kill = kill
-        self._names: tuple[str, ...] = ()
+        self._hooks = Hooks()
         self.armed: Failpoint | None = None
 
     def strike(self) -> bool:
@@ -138,8 +138,8 @@ class Failpoints:
     def arm(self, point: Failpoint, names: Iterable[str]) -> None:
         """Have the first of these replicas that comes to a point die there."""
         self.disarm()
-        self._names, self.armed = tuple(names), point
-        for name in self._names:
+        self.armed = point
+        for name in names:
             if point.what == "a sync":
                 self._arm_sync(point, name)
             elif point.what in STATEMENTS:
@@ -149,11 +149,8 @@ class Failpoints:
 
     def disarm(self) -> None:
         """Forget the point that nobody has come to."""
-        for name in self._names:
-            disk = self._cluster.world.hosts[name].disk
-            disk.before = disk.after = disk.synced = None
-            self._cluster.world.network.before_write.pop(name, None)
-        self._names, self.armed = (), None
+        self._hooks.clear()
+        self.armed = None
 
     def _reached(self, point: Failpoint) -> None:
         self.disarm()
@@ -175,10 +172,10 @@ class Failpoints:
 
         def cut() -> None:
             self._reached(point)
-            disk.cut = lambda: self._kill(name)
-            raise Cut
+            raise Killed(lambda: self._kill(name))
 
-        disk.before, disk.after = before, after
+        self._hooks.add(disk.before, before)
+        self._hooks.add(disk.after, after)
 
     def _is_it(self, what: str, name: str, sql: str) -> bool:
         if not sql.startswith(STATEMENTS[what]):
@@ -203,11 +200,11 @@ class Failpoints:
         return bool(stored.fetchone() != (raft.term, raft.vote))
 
     def _arm_sync(self, point: Failpoint, name: str) -> None:
-        def synced(file: File) -> None:
+        def synced() -> None:
             self._reached(point)
             self._kill(name)
 
-        self._cluster.world.hosts[name].disk.synced = synced
+        self._hooks.add(self._cluster.world.hosts[name].disk.synced, synced)
 
     def _arm_line(self, point: Failpoint, name: str) -> None:
         begins = re.compile(LINES[point.what], re.MULTILINE).search
@@ -221,4 +218,5 @@ class Failpoints:
             else:
                 self._cluster.world.clock.callLater(0, self._kill, name)
 
-        self._cluster.world.network.before_write[name] = before
+        hooks = self._cluster.world.network.before_write.setdefault(name, {})
+        self._hooks.add(hooks, before)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cartnet.errors import Refused
-from cartnet.simulator.disk import Cut
+from cartnet.simulator.disk import Killed
+from cartnet.simulator.faults.hooks import Hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ class Processes:
         self._cluster = victims.cluster
         self._random = victims.random
         self._tally = tally
+        self._hooks = Hooks()
 
     def kill(self, name: str) -> None:
         if name in self._cluster.replicas:
@@ -79,12 +81,11 @@ class Processes:
             nonlocal left
             left -= 1
             if left < 0:
-                disk.before = None
+                disk.before.pop(before)
                 self._tally.reached[f"crashed before {_head(sql)}"] += 1
-                raise Cut
+                raise Killed(lambda: self.kill(name))
 
-        disk.before = before
-        disk.cut = lambda: self.kill(name)
+        self._hooks.add(disk.before, before)
         return True
 
     def crash_after_commit(self) -> bool:
@@ -95,15 +96,15 @@ class Processes:
         disk = self._cluster.world.hosts[name].disk
         left = self._random.randrange(5)
 
-        def before(sql: str) -> None:
+        def after(sql: str) -> None:
             nonlocal left
             left -= sql == "COMMIT"
             if left < 0:
-                disk.before = None
+                disk.after.pop(after)
                 self._tally.reached["crashed after COMMIT"] += 1
-                self._cluster.world.clock.callLater(0, self.kill, name)
+                raise Killed(lambda: self.kill(name))
 
-        disk.before = before
+        self._hooks.add(disk.after, after)
         return True
 
     def crash_at_message(self) -> bool:
@@ -133,25 +134,23 @@ class Processes:
     def _crash_at_write(
         self, name: str, is_it: Callable[[bytes], bool], told: str
     ) -> None:
-        hooks = self._cluster.world.network.before_write
+        hooks = self._cluster.world.network.before_write.setdefault(name, {})
         after = self._random.random() < 0.5
 
         def before(data: bytes) -> None:
             if is_it(data):
-                del hooks[name]
+                hooks.pop(before)
                 self._tally.reached[f"crashed at {told}"] += 1
                 # Within the write itself nothing else can be between it and the end.
                 self._cluster.world.clock.callLater(
                     0, self.kill, name
                 ) if after else self.kill(name)
 
-        hooks[name] = before
+        self._hooks.add(hooks, before)
 
     def disarm(self) -> None:
         """Forget the crash points that nobody has come to."""
-        self._cluster.world.network.before_write.clear()
-        for name in self._cluster.topology.names:
-            self._cluster.world.hosts[name].disk.before = None
+        self._hooks.clear()
 
     # --- Hanging ---------------------------------------------------------------------
 
