@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections import Counter
 from pathlib import Path
 from random import Random
 
@@ -12,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.limits import LINE_BYTES_MAX
 from tests.system.clusters import free_ports
+from tests.system.storm import proxy
 from tests.system.storm.network import CLIENTS, Direction, Weather
 from tests.system.storm.proxy import Proxy
-from tests.system.waiting import CONDITION_SECONDS_MAX
+from tests.system.waiting import CONDITION_SECONDS_MAX, eventually
 
 HELD = Weather(held=True)
 ASKING: Direction = (CLIENTS, "lb0")
@@ -133,6 +135,74 @@ class ProxyTests(SynchronousTestCase):
                 self.assertLess(len(heard), 9)
             self.connect()
         self.assertEqual(self.proxy.counts["connections lost with a message"], 10)
+
+    def said(self, count: int) -> list[bytes]:
+        """Messages as members of a group send them, already sent."""
+        lines = [b'{"type":"heartbeat","n":%03d}\n' % n for n in range(count)]
+        self.ask(b"".join(lines))
+        return lines
+
+    def answers(self, lines: list[bytes], count: int) -> list[bytes]:
+        heard = self.hear(len(lines[0]) * count)
+        return heard.splitlines(keepends=True)
+
+    def test_doubled(self) -> None:
+        """What comes twice is a message of a member, and whole; all else comes once,
+        and before what was sent after it."""
+        self.proxy.begin([ASKING], Weather(doubled=1.0))
+        self.ask(b'{"id":0}\n')
+        lines = self.said(20)
+        self.assertEqual(self.hear(), b'{"id":0}\n')
+        heard = self.answers(lines, 40)
+        self.assertEqual(Counter(heard), Counter(2 * lines))
+        self.assertEqual(list(dict.fromkeys(heard)), lines)
+        self.assertEqual(self.proxy.counts["messages doubled"], 20)
+
+    def test_overtaken(self) -> None:
+        """What is overtaken comes later, and once; never before what is no message."""
+        self.proxy.begin([ASKING], Weather(overtaken=1.0, delay_seconds_max=0.1))
+        self.ask(b'{"id":0}\n')
+        lines = self.said(20)
+        self.assertEqual(self.hear(), b'{"id":0}\n')
+        heard = self.answers(lines, 20)
+        self.assertNotEqual(heard, lines)
+        self.assertEqual(sorted(heard), lines)
+        self.ask()
+        self.assertEqual(self.hear(), b'{"id":1}\n')
+
+    def test_replayed(self) -> None:
+        """What was said once comes again, late; not after its connection's end."""
+        lines = self.said(20)
+        self.assertEqual(self.answers(lines, 20), lines)
+        self.proxy.begin([ASKING], Weather(replayed=1.0))
+        (new,) = self.said(1)
+        heard = self.answers(lines, 2)
+        self.assertIn(new, heard)
+        self.assertLess({*heard}, {*lines})
+        self.said(20)
+        self.line.shutdown(socket.SHUT_WR)
+        self.assertEqual(sorted(self.answers(lines, 1_000))[-1], lines[-1])
+        self.assertLess(len(self.echo.heard), 62)
+
+    def test_suffered(self) -> None:
+        """Whoever goes on after a damaged message is known, since it was delivered,
+        and until somebody ends the connection."""
+        self.patch(proxy, "SOON_SECONDS", 0.0)
+        self.proxy.begin([ASKING], HELD)
+        self.proxy.begin([ASKING], Weather(damaged=1.0))
+        self.ask(b'{"id":2}\n')
+        self.nothing_comes()
+        self.assertEqual(self.proxy.suffered(), [])
+        self.proxy.end([ASKING], HELD, resets=False)
+        self.line.recv(1)
+        (going_on,) = self.proxy.suffered()
+        self.assertEqual(going_on.receiver, "lb0")
+        self.line.close()
+        # Of one that goes on, it is said until when it is known to.
+        suffered = self.proxy.suffered
+        eventually(lambda: suffered() == suffered(), "the connection has ended")
+        (ended,) = suffered()
+        self.assertEqual(ended.since, going_on.since)
 
     def test_damaged(self) -> None:
         """What is damaged is no message: it lacks its end, is no text, or too long. Its

@@ -11,7 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.system.lines import TOKENS, tokens_in
 from tests.system.storm.__main__ import parser
 from tests.system.storm.attempts import ANSWERED, LOST, Attempt
-from tests.system.storm.outages import ELECTION_SECONDS_MAX, Outages, Window
+from tests.system.storm.outages import (
+    ELECTION_SECONDS_MAX,
+    RETURN_SECONDS_MAX,
+    SERVING_SECONDS_MAX,
+    Outages,
+    Window,
+)
 from tests.system.storm.report import AVAILABILITY
 from tests.system.storm.storm import Options, blow
 from tests.system.storm.verdict import ANSWERED_SECONDS_MAX, Verdict
@@ -96,6 +102,31 @@ class OutagesTests(SynchronousTestCase):
         self.assertEqual(self.outages.without_majority("s1"), [Window(2, 3)])
         self.assertEqual(self.outages.without_majority("it"), [Window(5, 6)])
         self.assertEqual(self.outages.without_majority("lb"), [])
+
+    def test_returns(self) -> None:
+        """A replica whose trouble is over, and that has its file, counts soon, whether
+        it votes or not; any other counts when it votes."""
+        self.at(1).begin("kill", "s1r0")
+        self.at(1).begin("pause", "s1r2")
+        self.at(3).heal("s1r0")
+        self.at(60).end("s1r0")
+        self.at(70).end("s1r2")
+        back = 3 + RETURN_SECONDS_MAX
+        self.assertEqual(self.outages.without_majority("s1"), [Window(1, back)])
+        serving = 3 + SERVING_SECONDS_MAX
+        self.assertEqual(self.judge(serving - 3, serving, "timeout"), "")
+        self.assertIn("had a leader", self.judge(serving, serving + 3, "timeout"))
+        self.assertEqual(self.outages.returns(), [57])
+
+        self.at(80).begin("wipe", "it0")
+        self.at(99).end("it0")
+        self.assertEqual(self.outages.without_majority("it"), [Window(80, 99)])
+        self.at(110).begin("kill", "it0")
+        self.at(111).heal("it0")
+        self.at(112).end("it0")
+        self.assertIn(Window(110, 112), self.outages.without_majority("it"))
+        slowly = self.outages.without_majority("s1", lambda at: at / 10)
+        self.assertEqual(slowly, [Window(0.1, 0.3 + RETURN_SECONDS_MAX)])
 
     def test_away(self) -> None:
         """Nobody can ask for what needs a majority that is away, nor for an election's

@@ -14,7 +14,7 @@ Read in this order::
     faults.py     what is done to each group's replicas, and when
     hands.py      how it is done: by signals, the admin line and what follows
     disks.py      disks that are full; files that are damaged, deleted, old copies
-    links.py      messages that do not pass, one way or both, come late or damaged
+    links.py      messages that do not pass, one way or both, come late, damaged, twice
     network.py    what a network has to let be done to it
     proxy.py      a network of connections through a proxy that knows messages
     pipe.py       one of its connections, message by message

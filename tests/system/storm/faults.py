@@ -56,6 +56,8 @@ class Trouble(threading.Thread):
         self._hands = hands
         self._outages = outages
         self._random = random
+        self._doubtful: set[str] = set()
+        """Whose files may be found damaged at any time."""
 
     def run(self) -> None:
         try:
@@ -108,6 +110,10 @@ class Trouble(threading.Thread):
             time.sleep(self._random.uniform(0, TROUBLE_SECONDS_MAX))
             end(name)
             self.healed_at = time.monotonic()
+            if fault in self._hands.latent:
+                self._doubtful.add(name)
+            if fault not in self._hands.losing and name not in self._doubtful:
+                self._outages.heal(name)
             self._wait_until_votes(name)
             self._outages.end(name)
 

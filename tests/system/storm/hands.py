@@ -24,6 +24,9 @@ from tests.system.waiting import eventually
 ADMIN_SECONDS_MAX: Final = 10.0
 """A process without an admin answer for longer is taken for one that hangs."""
 
+SUFFERED_SECONDS_MAX: Final = 10.0
+"""So long after a damaged message its connection has ended."""
+
 Act: TypeAlias = "Callable[[str], None]"
 """Something that is done to the replica of this name."""
 
@@ -33,6 +36,7 @@ class Hands(abc.ABC):
 
     :ivar faults: how to begin and how to end each, by its name.
     :ivar losing: those after which a replica may have lost its data.
+    :ivar latent: those after which it may find that out at any later time.
     :ivar estranged: keeps a replica, while it is entered, apart from another group;
         None where that cannot be done.
     :ivar entrances: where clients find the balancers: their names by address.
@@ -40,6 +44,7 @@ class Hands(abc.ABC):
 
     faults: Mapping[str, tuple[Act, Act]]
     losing: Set[str] = frozenset({"wipe"})
+    latent: Set[str] = frozenset()
     estranged: Callable[[str, str], AbstractContextManager[None]] | None = None
 
     def __init__(self, cluster: Cluster, disks: Disks, random: Random) -> None:
@@ -68,8 +73,8 @@ class Hands(abc.ABC):
         """How often things happened that were not counted when they were begun."""
         return {}
 
-    def suffered(self) -> list[str]:
-        """What went on that should have ended."""
+    def suffered(self, given: Callable[[float], float]) -> list[str]:
+        """What went on that should have ended, by such a clock."""
         return []
 
     @abc.abstractmethod
@@ -115,6 +120,7 @@ class ProcessEach(Hands):
     """
 
     losing = frozenset({"wipe", "damage", "old copy"})
+    latent = frozenset({"damage"})
 
     def __init__(
         self, cluster: Cluster, outages: Outages, network: Network, random: Random
@@ -165,8 +171,14 @@ class ProcessEach(Hands):
         return {**self._network.counts, **self._disks.counts}
 
     @override
-    def suffered(self) -> list[str]:
-        return self._network.suffered()
+    def suffered(self, given: Callable[[float], float]) -> list[str]:
+        return [
+            each.what
+            for each in self._network.suffered()
+            if given(each.until) - given(each.since) > SUFFERED_SECONDS_MAX
+            # Who hangs ends nothing.
+            and not self._outages.was_in_trouble(each.receiver, each.since, each.until)
+        ]
 
     @override
     def ask(self, command: str) -> dict[str, Any]:

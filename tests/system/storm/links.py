@@ -1,4 +1,5 @@
-"""What is done to the network: cuts both ways and one way, delay, loss, damage."""
+"""What is done to the network: cuts both ways and one way, delay, loss, damage, and
+messages between members that come twice, late, and in another order."""
 
 from __future__ import annotations
 
@@ -13,6 +14,11 @@ from tests.system.storm.network import OUTSIDE, Direction, Network, Weather
 DELAYS_SECONDS: Final = (0.02, 0.1, 0.3)
 LOST_SHARES: Final = (0.005, 0.05)
 DAMAGED_SHARE: Final = 0.02
+MIXED_UP: Final = {
+    "doubled": Weather(doubled=0.3),
+    "overtaken": Weather(overtaken=0.3),
+    "replayed": Weather(replayed=0.3),
+}
 
 HELD: Final = Weather(held=True)
 NONE: Final = Weather()
@@ -71,6 +77,8 @@ class Links:
                 # A client is told of a bad line, and may go on.
                 replicas = [each for each in everybody if each not in OUTSIDE]
                 return _both(name, replicas), Weather(damaged=DAMAGED_SHARE)
+            case "doubled" | "overtaken" | "replayed":
+                return _both(name, self._fellows(name)), MIXED_UP[kind]
             case _:
                 return _both(name, everybody), NONE
 

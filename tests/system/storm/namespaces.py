@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.system.storm.network import Direction, Weather
+from tests.system.storm.network import Damage, Direction, Weather
 
 ALONE: Final = "STORM_ALONE"
 """Set in the environment of a process that has namespaces to itself."""
@@ -145,7 +145,7 @@ class Namespaces:
             self._rule("del", direction)
         self._cut.clear()
 
-    def suffered(self) -> list[str]:
+    def suffered(self) -> list[Damage]:
         return []
 
     def _rule(self, verb: str, direction: Direction) -> None:

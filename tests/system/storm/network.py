@@ -25,12 +25,32 @@ class Weather:
     :ivar delay_seconds_max: each takes up to so much longer.
     :ivar lost: of so many messages one is lost, with the rest of its connection.
     :ivar damaged: of so many messages one is damaged.
+    :ivar doubled: of so many messages between members one comes twice.
+    :ivar overtaken: of so many of those one comes after others that were sent later.
+    :ivar replayed: with so many of those an old one comes once more, late.
     """
 
     held: bool = False
     delay_seconds_max: float = 0.0
     lost: float = 0.0
     damaged: float = 0.0
+    doubled: float = 0.0
+    overtaken: float = 0.0
+    replayed: float = 0.0
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A damaged message whose receiver did not end the connection soon.
+
+    :ivar since: when it was delivered, ``until`` when its connection ended, or now, in
+        seconds of the script's clock.
+    """
+
+    what: str
+    receiver: str
+    since: float
+    until: float
 
 
 class Network(Protocol):
@@ -75,5 +95,5 @@ class Network(Protocol):
     def clear(self) -> None:
         """End all faults there are."""
 
-    def suffered(self) -> list[str]:
-        """The damaged messages whose connections went on."""
+    def suffered(self) -> list[Damage]:
+        """The damaged messages whose connections went on for a while."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 ELECTION_SECONDS_MAX: Final = 2.0
@@ -14,6 +15,13 @@ ELECTION_SECONDS_MAX: Final = 2.0
 a majority is back: a follower campaigns after at most 0.9 s without a leader (the
 election timeout, two ranks, jitter), a vote that fails costs a round more, and a
 balancer takes up to 1 s to give up on a leader that hangs."""
+
+SERVING_SECONDS_MAX: Final = 5.0
+"""So long after a majority runs and is reachable again its group accepts writes."""
+
+RETURN_SECONDS_MAX: Final = SERVING_SECONDS_MAX - ELECTION_SECONDS_MAX
+"""In which a replica votes whose trouble is over, if its file is what it was: then it
+counts whether it does or not. One that has lost its file has to be admitted first."""
 
 
 class Window(NamedTuple):
@@ -29,6 +37,8 @@ class Change:
 
     :ivar by: by how much the number of the group's replicas in trouble changed.
     :ivar electing: it may have brought about an election by itself.
+    :ivar healed_at: of a replica that is back: when its trouble was over, if nothing
+        else can have kept it away since.
     """
 
     at: float
@@ -36,11 +46,19 @@ class Change:
     what: str
     by: int
     electing: bool
+    healed_at: float | None = None
+
+    def counts_at(self, given: Callable[[float], float]) -> float:
+        """From when on it counts, by such a clock."""
+        at = given(self.at)
+        if self.healed_at is None:
+            return at
+        return min(at, given(self.healed_at) + RETURN_SECONDS_MAX)
 
 
 class Outages:
     """The script's own knowledge: who is in trouble, from just before it begins until
-    the replica has been seen to vote again.
+    the replica has been seen to vote again, or should have been.
 
     :ivar changes: all that was done, in order.
 
@@ -58,6 +76,7 @@ class Outages:
         self._clock = clock
         self._lock = threading.Lock()
         self._began: dict[str, float] = {}
+        self._healed: dict[str, float] = {}
         self._troubles: dict[str, list[Window]] = {name: [] for name in self._group_of}
         self._estranged: list[tuple[frozenset[str], Window]] = []
 
@@ -70,12 +89,19 @@ class Outages:
             self._began[name] = self._clock()
             return self._change(name, f"{fault} {name}", by=1, electing=True)
 
+    def heal(self, name: str) -> None:
+        """A replica's trouble is over, and its file is what it was before."""
+        with self._lock:
+            self._healed[name] = self._clock()
+
     def end(self, name: str) -> Change:
         """A replica votes again."""
         with self._lock:
             window = Window(self._began.pop(name), self._clock())
             self._troubles[name].append(window)
-            return self._change(name, f"{name} is back", by=-1, electing=False)
+            change = self._change(name, f"{name} is back", by=-1, electing=False)
+            change.healed_at = self._healed.pop(name, None)
+            return change
 
     def move(self, group: str, name: str) -> Change:
         """A group's office is about to be moved, or has just been."""
@@ -126,23 +152,38 @@ class Outages:
                 for window in self._troubles[name]
             )
 
-    def without_majority(self, group: str) -> list[Window]:
-        """When too many of a group's replicas were in trouble."""
+    def without_majority(
+        self, group: str, given: Callable[[float], float] = float
+    ) -> list[Window]:
+        """When too many of a group's replicas were in trouble.
+
+        :param given: the clock by which replicas have to be back, and which the
+            windows are of.
+        """
         size = len(self._groups[group])
         windows: list[Window] = []
         troubled = 0
         began: float | None = None
-        for change in self._changes_of(group):
+        for at, change in self._changes_of(group, given):
             troubled += change.by
             lacking = size - troubled <= size // 2
             if lacking and began is None:
-                began = change.at
+                began = at
             elif not lacking and began is not None:
-                windows.append(Window(began, change.at))
+                windows.append(Window(began, at))
                 began = None
         if began is not None:
-            windows.append(Window(began, self._clock()))
+            windows.append(Window(began, given(self._clock())))
         return windows
+
+    def returns(self, given: Callable[[float], float] = float) -> list[float]:
+        """How long after their trouble replicas voted that still had their files."""
+        with self._lock:
+            return [
+                given(change.at) - given(change.healed_at)
+                for change in self.changes
+                if change.healed_at is not None
+            ]
 
     def unavailable(
         self, group: str, given: Callable[[float], float] = float
@@ -154,13 +195,11 @@ class Outages:
         :param given: the clock by which elections have to be in time, and which the
             windows are of.
         """
-        away = self.without_majority(group)
-        regained = {window.end for window in away}
-        windows = [Window(given(window.begin), given(window.end)) for window in away]
+        windows = self.without_majority(group, given)
+        regained = {window.end for window in windows}
         elected = 0.0
-        for change in self._changes_of(group):
-            at = given(change.at)
-            if change.electing or change.at in regained or at < elected:
+        for at, change in self._changes_of(group, given):
+            if change.electing or at in regained or at < elected:
                 elected = at + ELECTION_SECONDS_MAX
                 windows.append(Window(at, elected))
         return merged(windows)
@@ -183,9 +222,17 @@ class Outages:
         latest = {change.group: change for change in self.changes if change.at < before}
         return [latest[group] for group in sorted(groups) if group in latest]
 
-    def _changes_of(self, group: str) -> list[Change]:
+    def _changes_of(
+        self, group: str, given: Callable[[float], float]
+    ) -> list[tuple[float, Change]]:
+        """What was done to a group, by when it counts."""
         with self._lock:
-            return [change for change in self.changes if change.group == group]
+            changes = [
+                (change.counts_at(given), change)
+                for change in self.changes
+                if change.group == group
+            ]
+        return sorted(changes, key=itemgetter(0))
 
 
 def merged(windows: Iterable[Window]) -> list[Window]:

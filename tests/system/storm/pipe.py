@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from typing_extensions import override
 
@@ -23,6 +25,17 @@ HELD_BYTES_MAX: Final = 1024 * 1024
 SUPERVISOR: Final = b'"purpose":"supervisor"'
 """In the hello of a connection that carries the script's own admin commands: it is
 spared all faults."""
+
+MESSAGE: Final = b'{"type":'
+"""So begins what members of a group say to each other, after their hellos. The next
+life of either has another connection: nobody gets what was not said to them."""
+
+KEPT: Final = 50
+"""Of those the last ones of a connection may be played again."""
+
+OVERTAKEN_SECONDS_MAX: Final = 0.2
+REPLAYED_SECONDS_MAX: Final = 2.0
+"""How much later they come, or come again."""
 
 
 class Pipe:
@@ -57,7 +70,7 @@ class Pipe:
 
     def lost(self) -> None:
         """One of them has ended."""
-        self.proxy.damaged.pop(self, None)
+        self.proxy.repaired(self)
         if not any(end.open for end in self.ends):
             self.proxy.ended(self)
 
@@ -72,7 +85,7 @@ class End(asyncio.Protocol):
         self._writable = False
         self._pipe = pipe
         self._is_over = False
-        self._heard_its_last = False
+        self.heard_its_last = False
         self._said_its_last = False
 
     @override
@@ -91,7 +104,8 @@ class End(asyncio.Protocol):
 
     @override
     def eof_received(self) -> bool:
-        self._heard_its_last = True
+        self.heard_its_last = True
+        self._pipe.proxy.repaired(self._pipe)
         self.stream.finish(End.half_close)
         self._close_if_over()
         return True
@@ -130,7 +144,7 @@ class End(asyncio.Protocol):
             self._close_if_over()
 
     def _close_if_over(self) -> None:
-        if self._heard_its_last and self._said_its_last:
+        if self.heard_its_last and self._said_its_last:
             self.transport.close()
 
     def close(self) -> None:
@@ -148,6 +162,20 @@ class End(asyncio.Protocol):
             self.transport.abort()
 
 
+class Waiting(NamedTuple):
+    """What is to be passed on.
+
+    :ivar due: when, in seconds of the loop's clock.
+    :ivar damage: what was done to it.
+    :ivar again: it has been passed on before.
+    """
+
+    due: float
+    line: bytes
+    damage: str = ""
+    again: bool = False
+
+
 class Stream:
     """One direction of one connection: messages, then its end."""
 
@@ -157,10 +185,12 @@ class Stream:
         self._source = source
         self._to = to
         self._rest = b""
-        self._waiting: deque[tuple[float, bytes]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._waiting_bytes = 0
+        self._due = 0.0
+        self._said: deque[bytes] = deque(maxlen=KEPT)
         self._last: Callable[[End], None] | None = None
-        self._is_timed = False
+        self._timer: asyncio.TimerHandle | None = None
         self._loop = pipe.proxy.loop
 
     def feed(self, data: bytes) -> None:
@@ -173,19 +203,44 @@ class Stream:
         pipe = self._pipe
         if SUPERVISOR in line and self is pipe.streams[0]:
             pipe.spared = True
-        delay = 0.0
+        delay, late, damage, whole = 0.0, 0.0, "", line
         for weather in self._weather():
             delay += pipe.proxy.random.uniform(0, weather.delay_seconds_max)
             if weather.lost and pipe.proxy.random.random() < weather.lost:
                 self._lose(line)
                 return
             if weather.damaged and pipe.proxy.random.random() < weather.damaged:
-                line = self._damage(line)
-        due = self._loop.time() + delay
-        if self._waiting:
-            due = max(due, self._waiting[-1][0])
-        self._waiting.append((due, line))
-        self._waiting_bytes += len(line)
+                line, damage = self._damage(line)
+            if whole.startswith(MESSAGE):
+                late += self._mix_up(whole, weather)
+        # What was said before stays before it, but for what comes late.
+        self._due = max(self._due, self._loop.time() + delay)
+        self._wait(Waiting(self._due + late, line, damage))
+        if whole.startswith(MESSAGE):
+            self._said.append(whole)
+
+    def _wait(self, waiting: Waiting) -> None:
+        insort(self._waiting, waiting, key=attrgetter("due"))
+        self._waiting_bytes += len(waiting.line)
+
+    def _mix_up(self, line: bytes, weather: Weather) -> float:
+        """Let old messages come once more, and this one too; return how late it is."""
+        counts, random = self._pipe.proxy.counts, self._pipe.proxy.random
+        if random.random() < weather.replayed and self._said:
+            counts["messages replayed"] += 1
+            self._repeat(random.choice(self._said), REPLAYED_SECONDS_MAX)
+        if random.random() < weather.doubled:
+            counts["messages doubled"] += 1
+            self._repeat(line, OVERTAKEN_SECONDS_MAX)
+        if random.random() < weather.overtaken:
+            counts["messages overtaken"] += 1
+            return random.uniform(0, OVERTAKEN_SECONDS_MAX)
+        return 0.0
+
+    def _repeat(self, line: bytes, seconds_max: float) -> None:
+        seconds = self._pipe.proxy.random.uniform(0, seconds_max)
+        due = max(self._due, self._loop.time()) + seconds
+        self._wait(Waiting(due, line, again=True))
 
     def _weather(self) -> Sequence[Weather]:
         return () if self._pipe.spared else self._pipe.proxy.weather(self._direction)
@@ -199,28 +254,31 @@ class Stream:
             self._to.close()
         self._pipe.reset()
 
-    def _damage(self, line: bytes) -> bytes:
-        """Make of a message what is none, whoever reads it."""
+    def _damage(self, line: bytes) -> tuple[bytes, str]:
+        """Make of a message what is none, whoever reads it; say what was done."""
         counts, random = self._pipe.proxy.counts, self._pipe.proxy.random
         kind = random.choice(["garbled", "truncated", "oversized"])
         counts[f"messages {kind}"] += 1
         what = f"a {kind} message from {self._direction[0]} to {self._direction[1]}"
-        self._pipe.proxy.damaged[self._pipe] = (self._loop.time(), what)
         at = random.randrange(1, max(2, len(line) - 1))
         match kind:
             case "garbled":
                 # No UTF-8 has this byte.
-                return line[:at] + b"\xff" + line[at + 1 :]
+                return line[:at] + b"\xff" + line[at + 1 :], what
             case "truncated":
-                return line[:at] + b"\n"
+                return line[:at] + b"\n", what
             case _:
-                return line[:at] + b"x" * LINE_BYTES_MAX + line[at:]
+                return line[:at] + b"x" * LINE_BYTES_MAX + line[at:], what
 
     def finish(self, last: Callable[[End], None]) -> None:
-        """The sender has said its last; its receiver hears of it in its turn."""
+        """The sender has said its last; its receiver hears of it in its turn, and of
+        nothing once more."""
+        self._waiting = deque(each for each in self._waiting if not each.again)
         if self._rest:
-            self._waiting.append((0.0, self._rest))
+            due = self._waiting[-1].due if self._waiting else 0.0
+            self._waiting.append(Waiting(due, self._rest))
             self._rest = b""
+        self._waiting_bytes = sum(len(each.line) for each in self._waiting)
         self._last = last
         self.pump()
 
@@ -236,16 +294,17 @@ class Stream:
 
     def _pass_on(self) -> None:
         now = self._loop.time()
-        while self._waiting and self._waiting[0][0] <= now and self._to.takes_more:
-            _, line = self._waiting.popleft()
-            self._waiting_bytes -= len(line)
-            self._to.transport.write(line)
-        if self._waiting and self._to.takes_more and not self._is_timed:
-            self._is_timed = True
-            self._loop.call_at(self._waiting[0][0], self._is_due)
+        while self._waiting and self._waiting[0].due <= now and self._to.takes_more:
+            passed = self._waiting.popleft()
+            self._waiting_bytes -= len(passed.line)
+            self._to.transport.write(passed.line)
+            if passed.damage and not self._to.heard_its_last:
+                receiver = self._direction[1]
+                self._pipe.proxy.damaged(self._pipe, receiver, passed.damage)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting and self._to.takes_more:
+            self._timer = self._loop.call_at(self._waiting[0].due, self.pump)
         if self._last is not None and not self._waiting:
             self._last(self._to)
-
-    def _is_due(self) -> None:
-        self._is_timed = False
-        self.pump()

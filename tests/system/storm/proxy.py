@@ -3,8 +3,9 @@
 Whoever dials does so by a host of their own (``127.77.0.N``), where the proxy listens
 at the port of everybody there is; so that it knows who sends to whom. A direction is
 from a sender to a receiver, whoever of them has dialled. What TCP promises it keeps:
-bytes come in order and once, or the connection ends. The one exception are messages
-that it damages on purpose, so that anybody can tell.
+bytes come in order and once, or the connection ends. The exceptions are messages that
+it damages on purpose, so that anybody can tell, and whole messages between members of a
+group, which have to bear that they come twice, late or in another order.
 """
 
 from __future__ import annotations
@@ -20,22 +21,25 @@ from typing import Any, Final
 
 from tests.system.clusters import free_ports
 from tests.system.storm import detour
-from tests.system.storm.network import CLIENTS, OUTSIDE, Direction, Weather
+from tests.system.storm.network import (
+    CLIENTS,
+    OUTSIDE,
+    Damage,
+    Direction,
+    Weather,
+)
 from tests.system.storm.pipe import End, Pipe
 
 LAST_SECONDS: Final = 0.05
 
-SUFFERED_SECONDS_MAX: Final = 10.0
-"""So long after a damaged message its connection has ended."""
+SOON_SECONDS: Final = 1.0
+"""Who ends a connection sooner, after a damaged message, is not remembered."""
 
 
 class Proxy:
     """Listens for all dialers in a thread of its own.
 
     :ivar counts: connections that were passed on, and messages by what became of them.
-    :ivar damaged: connections that go on after a damaged message: since when, and
-        what it was.
-
     :param addresses: everybody who is dialled, by name.
     :param folder: the cluster's.
     """
@@ -43,6 +47,7 @@ class Proxy:
     kinds: Sequence[str] = (
         *("cut off", "deaf", "mute", "parted", "one way"),
         *("slow", "lossy", "garbled", "reset"),
+        *("doubled", "overtaken", "replayed"),
     )
     outside: Sequence[str] = OUTSIDE
 
@@ -50,7 +55,10 @@ class Proxy:
         self, addresses: Mapping[str, str], folder: Path, random: Random
     ) -> None:
         self.counts: Counter[str] = Counter()
-        self.damaged: dict[Pipe, tuple[float, str]] = {}
+        self._damaged: dict[Pipe, tuple[float, str, str]] = {}
+        """Connections that go on after a damaged message: since when, who got it, and
+        what it was."""
+        self._suffered: list[Damage] = []
         self.random = random
         dialers = [*addresses, *OUTSIDE]
         self._hosts = {name: f"127.77.0.{n}" for n, name in enumerate(dialers, 1)}
@@ -149,15 +157,25 @@ class Proxy:
         """The faults that a direction has."""
         return self._faults[direction]
 
-    def suffered(self) -> list[str]:
-        """The damaged messages whose connections have gone on for too long."""
-        late = self.loop.time() - SUFFERED_SECONDS_MAX
-        return [what for since, what in list(self.damaged.values()) if since < late]
+    def suffered(self) -> list[Damage]:
+        """The damaged messages whose connections went on for a while, or do."""
+
+        async def suffered() -> list[Damage]:
+            now = self.loop.time()
+            going_on = [
+                Damage(what, receiver, since, now)
+                for since, receiver, what in self._damaged.values()
+                if now - since > SOON_SECONDS
+            ]
+            return [*self._suffered, *going_on]
+
+        found: list[Damage] = self._do(suffered())
+        return found
 
     # --- connections ------------------------------------------------------------------
 
-    def _do(self, what: Any) -> None:
-        asyncio.run_coroutine_threadsafe(what, self.loop).result()
+    def _do(self, what: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(what, self.loop).result()
 
     async def _listen(self) -> None:
         for dialer, host in self._hosts.items():
@@ -193,4 +211,16 @@ class Proxy:
 
     def ended(self, pipe: Pipe) -> None:
         self._pipes.discard(pipe)
-        self.damaged.pop(pipe, None)
+        self.repaired(pipe)
+
+    def damaged(self, pipe: Pipe, receiver: str, what: str) -> None:
+        """A connection goes on after a damaged message."""
+        self._damaged.setdefault(pipe, (self.loop.time(), receiver, what))
+
+    def repaired(self, pipe: Pipe) -> None:
+        """Somebody ends a connection."""
+        if pipe in self._damaged:
+            since, receiver, what = self._damaged.pop(pipe)
+            now = self.loop.time()
+            if now - since > SOON_SECONDS:
+                self._suffered.append(Damage(what, receiver, since, now))

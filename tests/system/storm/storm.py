@@ -28,7 +28,7 @@ from tests.system.storm.report import (
     faults_table,
 )
 from tests.system.storm.verdict import Verdict
-from tests.system.storm.yardstick import Yardstick
+from tests.system.storm.yardstick import GivenTime, Yardstick
 
 REPLICAS = 3
 
@@ -119,13 +119,13 @@ class Storm:
         with holding(AVAILABILITY):
             found = list(availability(verdict, self._record, self._outages))
             assert not found, "\n".join(["", *found])
-        yield from self._tables(market, verdict, began)
+        yield from self._tables(market, verdict, given, began)
         machine = self._yardstick.machine(began, ended)
         self._findings.machine = machine
         yield str(machine)
         if "garbled" in self._hands.faults:
             with holding("a damaged message ends its connection"):
-                suffered = self._hands.suffered()
+                suffered = self._hands.suffered(given)
                 assert not suffered, "\n".join(["", *suffered])
         with holding("every process stops cleanly"):
             self._hands.stop()
@@ -181,7 +181,9 @@ class Storm:
             if trouble.failure is not None:
                 raise trouble.failure
 
-    def _tables(self, market: Market, verdict: Verdict, began: float) -> Iterator[str]:
+    def _tables(
+        self, market: Market, verdict: Verdict, given: GivenTime, began: float
+    ) -> Iterator[str]:
         counts = {trouble.group: trouble.counts for trouble in self._troubles}
         yield from faults_table(counts, self._outages, began)
         yield ""
@@ -192,6 +194,8 @@ class Storm:
         yield ""
         longest = verdict.longest(self._record.noted)
         yield f"longest wait beside all outages: {longest:.2f} s"
+        returns = max(self._outages.returns(given), default=0.0)
+        yield f"longest return of a replica with its file: {returns:.2f} s"
         yield from self._judge.verdict().splitlines()
         yield ""
         yield (
