@@ -217,7 +217,7 @@ class File:
     def __init__(self, disk: SimulatedDisk, image: bytes | None = None) -> None:
         self.interrupted = False
         self._reads = False
-        self._disk = disk
+        self.disk = disk
         # What a power cut may leave, oldest first: empty where nothing can be lost.
         self._left: list[bytes] = []
         self._connect(image)
@@ -229,7 +229,7 @@ class File:
         """
         self._level_at_commit = 0
         self._reads = read_only
-        tearing = self._disk.tearing and not read_only
+        tearing = self.disk.tearing and not read_only
         if tearing and not self._left:
             self._left.append(self.connection.image())
         try:
@@ -263,7 +263,7 @@ class File:
         head = sql.lstrip()[:18].upper()
         # A reader's COMMIT touches no disk.
         if not (self._reads and head.startswith("COMMIT")):
-            self._disk.call(self._disk.before, sql)
+            self.disk.call(self.disk.before, sql)
         if self.interrupted and not head.startswith("ROLLBACK"):
             raise sqlite3.OperationalError("interrupted")
         if head.startswith("PRAGMA SYNCHRONOUS"):
@@ -275,7 +275,7 @@ class File:
 
     def noticed(self, sql: str) -> None:
         if not self._reads:
-            self._disk.call(self._disk.after, sql)
+            self.disk.call(self.disk.after, sql)
 
     def crash(self, *, lose_unsynced: bool) -> None:
         """Roll back what is open; with ``lose_unsynced`` to the last sync, or to where
@@ -283,9 +283,9 @@ class File:
         self.connection.rollback()
         image = self.connection.image()
         if lose_unsynced and self._left:
-            chosen = self._disk.random.randrange(len(self._left))
-            self._disk.lost += self._left[chosen] != image
-            self._disk.torn += chosen > 0
+            chosen = self.disk.random.randrange(len(self._left))
+            self.disk.lost += self._left[chosen] != image
+            self.disk.torn += chosen > 0
             image = self._left[chosen]
         self._left.clear()
         self._close()

@@ -81,7 +81,7 @@ PINNED = {
     "M11": pinned(1, "R8 S4", "replay", "crash", "isolate", **BUSY, log_kept=5),
     "M12": pinned(1, "S9", **TWO_SHARDS),
     "M13": pinned(1, "S4 R13", "write error", **BUSY),
-    "M14": pinned(1, "R7 S1", "power cut", pause_seconds=0.3),
+    "M14": pinned(1, "R7 S1", faults=()),
     "M15": pinned(6, "R4", "crash", **BUSY),
     "M16": pinned(1, "S1 R1", sizes={"lb": 1, "s1": 4, "it": 1}),
     "M17": pinned(1, "R7", "crash leader", "transfer"),
@@ -127,6 +127,8 @@ PINNED = {
     "M60": pinned(1, "K4", **BUSY, users=4),
     "M61": pinned(5, "O1", "isolate", "partition", **BUSY, **INVENTORY),
     "M62": pinned(5, "S1"),
+    "M63": pinned(1, "S1", faults=()),
+    "M64": pinned(1, "R7", "wiped disk", "crash leader", **BUSY),
     "M75": pinned(1, "piles", "pause", "product pause", **BUSY),
     "M76": pinned(1, "crash:", "transfer", "isolate", **BUSY),
 }

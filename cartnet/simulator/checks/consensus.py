@@ -25,7 +25,10 @@ class Consensus:
         self._seen: dict[str, _Seen] = {}
 
     def stepped(self, name: str, raft: Raft) -> None:
-        """A replica has done something."""
+        """A replica has done something.
+
+        :raises Incorrect: it must not have.
+        """
         seen = self._seen.get(name)
         if seen is None or seen.raft is not raft:
             seen = self._seen[name] = _Seen(raft)

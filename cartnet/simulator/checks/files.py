@@ -11,7 +11,7 @@ from cartnet.storage import journal
 
 if TYPE_CHECKING:
     from cartnet.simulator.checks.truth import Truth
-    from cartnet.simulator.disk import File
+    from cartnet.simulator.disk import File, SimulatedDisk
     from cartnet.workload.findings import Tally
 
 UNDER_WAY_SECONDS_MAX: Final = 3.0
@@ -25,16 +25,21 @@ class Durable:
     :ivar generation: of the disk: after a wipe or an old copy all begins anew.
     :ivar commit_index: as its file has it; what comes after may be replaced.
     :ivar since: when it was first seen, in seconds.
+    :ivar is_new: whether it was a new file, neither old nor damaged.
     :ivar former: what the disk held before it was replaced.
+    :ivar former_term: the greatest term of all that it held before.
     :ivar file_id: which file it is, by its own word.
     """
 
     generation: int
     since: float
+    is_new: bool
     former: Durable | None = None
+    former_term: int = 0
     term: int = 0
     vote: str | None = None
     last_index: int = 0
+    last_term: int = 0
     commit_index: int = 0
     file: File | None = None
     file_id: str | None = None
@@ -74,9 +79,17 @@ class Files:
         return self._now() - durable.since < UNDER_WAY_SECONDS_MAX
 
     def was_replaced(self, name: str) -> bool:
-        """Whether the disk of ``name`` is another than at first, or damaged."""
+        """Whether the disk of ``name`` is damaged, or another than at first whose file
+        was not let in."""
         durable = self.durable.get(name)
-        return durable is None or durable.generation > 0
+        return durable is None or not (
+            durable.generation == 0
+            or (
+                durable.is_new
+                and durable.file_id is not None
+                and self._truth.admitted.get(name) == durable.file_id
+            )
+        )
 
     def has_file(self, name: str, file_id: str) -> bool:
         """Whether ``name`` has that file, or has lost it a moment ago."""
@@ -90,52 +103,82 @@ class Files:
             )
         )
 
+    def stopped(self, name: str, disk: SimulatedDisk, *, begins_anew: bool) -> None:
+        """A replica has stopped by itself, and says that it was for its disk.
+
+        :raises Incorrect: nothing was done to that.
+        """
+        if begins_anew:
+            self._tally.require(
+                "S4 a replica begins anew only after its file was hurt", disk.hurt, name
+            )
+        else:
+            self._tally.require(
+                "L1 a replica stops by its disk only after a disk fault",
+                disk.refused or disk.hurt,
+                name,
+            )
+
     def written(self, name: str, generation: int, file: File) -> None:
-        """A transaction of ``name`` is done; its process has not heard yet."""
+        """A transaction of ``name`` is done; its process has not heard yet.
+
+        :raises Incorrect: the file is not as it must be.
+        """
         cursor = file.plain_cursor()
         try:
             state, (base_index, base_term) = journal.state(cursor), journal.base(cursor)
-            digest, last = cursor.execute(
-                "SELECT (SELECT digest FROM digest), (SELECT MAX(idx) FROM log)"
-            ).fetchone()
+            last_index, last_term = journal.last(cursor)
+            (digest,) = cursor.execute("SELECT (SELECT digest FROM digest)").fetchone()
             # Every column, since a byte of the schema itself may have been changed.
             cursor.execute("SELECT idx, term, checksum, command FROM log LIMIT 0")
         except (sqlite3.Error, UnicodeDecodeError, journal.Damaged):
             return  # The file is being made, or is damaged and about to be found so.
         term, vote = state.hard_state.term, state.hard_state.vote
         commit, applied = state.commit_index, state.applied_index
-        last = base_index if last is None else last
-        durable = self.durable.get(name)
-        if durable is None or durable.generation != generation:
-            if durable is not None:
-                durable.former = None
-            durable = Durable(generation, self._now(), durable)
-            self.durable[name] = durable
-        self._check_term(name, durable, term, vote)
+        durable = self._durable_of(name, generation, file.disk)
+        self._check_term(name, durable, term, vote, is_safe=file.is_safe)
         self._tally.require(
             "R8 applied <= commit <= last, in the file",
-            applied <= commit and applied <= last,
+            applied <= commit and applied <= last_index,
             name,
             ": applied ",
             applied,
             ", commit ",
             commit,
             ", last ",
-            last,
+            last_index,
         )
         if digest is not None and applied:
             self._truth.digest(name, applied, digest)
         self._check_log(
             name, cursor, max(durable.commit_index, base_index), base_index, base_term
         )
-        durable.commit_index, durable.last_index = min(commit, last), last
+        durable.commit_index = min(commit, last_index)
+        if file.is_safe:
+            durable.last_index, durable.last_term = last_index, last_term
+        elif (last_index, last_term) != (durable.last_index, durable.last_term):
+            # What is new may be lost, and what it took the place of is gone.
+            durable.last_index = min(durable.last_index, durable.commit_index)
         durable.file = file
         if durable.file_id is None:
             durable.file_id = _file_id(cursor)
             self.founding.setdefault(name, durable.file_id)
 
+    def _durable_of(self, name: str, generation: int, disk: SimulatedDisk) -> Durable:
+        durable = self.durable.get(name)
+        if durable is None or durable.generation != generation:
+            former, former_term = durable, 0
+            if former is not None:
+                former.former = None
+                former_term = max(former.former_term, former.term)
+            durable = Durable(
+                generation, self._now(), not disk.hurt, former, former_term
+            )
+            self.durable[name] = durable
+        return durable
+
     def _check_term(
-        self, name: str, durable: Durable, term: int, vote: str | None
+        self, name: str, durable: Durable, term: int, vote: str | None, *, is_safe: bool
     ) -> None:
         self._tally.require(
             "R7 S2 a term never falls",
@@ -146,6 +189,8 @@ class Files:
             " after ",
             durable.term,
         )
+        if not is_safe:
+            return  # Nobody may be told of it yet.
         durable.term, durable.vote = term, vote
         if vote is not None:
             first = self._votes.setdefault((name, durable.generation, term), vote)

@@ -21,10 +21,18 @@ if TYPE_CHECKING:
 
 
 def commands(truth: Truth) -> Iterator[tuple[int, bytes]]:
-    """What the machine has seen, index after index, as far as nothing is missing."""
-    for index in range(1, len(truth.committed) + 1):
-        if index not in truth.committed:
-            return
+    """What the machine has seen, index after index.
+
+    :raises Incorrect: nobody has shown one of them.
+    """
+    for index in range(1, max(truth.committed, default=0) + 1):
+        truth.tally.require(
+            "S3 nothing is missing in what is committed",
+            index in truth.committed,
+            truth.group.name,
+            " at ",
+            index,
+        )
         _, command = truth.committed[index]
         if command != journal.NULL_COMMAND and not is_admission(command):
             yield index, command

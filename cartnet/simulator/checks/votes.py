@@ -25,7 +25,10 @@ class Votes:
         self._given: dict[tuple[str, int], str] = {}
 
     def hear(self, source: str, target: str, data: bytes) -> None:
-        """Something has arrived; of what comes in pieces nothing is understood."""
+        """Something has arrived; of what comes in pieces nothing is understood.
+
+        :raises Incorrect: it tells of a vote that must not be.
+        """
         if _MARK not in data or source not in self._names or target not in self._names:
             return
         for line in data.splitlines():
@@ -46,11 +49,13 @@ class Votes:
             f"{voter} votes for {first} and {candidate} in term {term}",
         )
         kept = self._files.durable.get(voter)
-        # A file that was replaced need not know what the one before it had.
-        if kept is not None and kept.generation == 0:
+        if kept is not None and not self._files.was_replaced(voter):
             self._tally.require(
                 "R7 S2 a vote is on the disk before it is said",
-                kept.term > term or (kept.term, kept.vote) == (term, candidate),
+                # A new file need not know what the one before it had.
+                term <= kept.former_term
+                or kept.term > term
+                or (kept.term, kept.vote) == (term, candidate),
                 f"{voter} votes for {candidate} in {term}, and has on its disk that it"
                 f" voted for {kept.vote} in {kept.term}",
             )

@@ -91,6 +91,32 @@ class StepTests(SynchronousTestCase):
 
         self.assert_incorrect("R7")
 
+    def test_new_file(self) -> None:
+        """A follower's new file is held to what it has acknowledged, and to its votes,
+        once it was let in."""
+        self.cluster.kill("it1")
+        self.cluster.world.hosts["it1"].disk.wipe()
+        self.cluster.start("it1")
+        self.cluster.run_for(12)
+        files = self.checks._files["it"]
+        self.assertEqual(files.durable["it1"].generation, 1)
+        self.assertFalse(files.was_replaced("it1"))
+
+        raft = self.raft("it1")
+        raft.log.truncate_after(raft.log.last_index - 1)
+
+        self.assert_incorrect("R3")
+
+    def test_damaged_file(self) -> None:
+        """A file that was put in place of another's is held to nothing."""
+        disk = self.cluster.world.hosts["it1"].disk
+        self.cluster.kill("it1")
+        disk.restore(disk.copy())
+        self.cluster.start("it1")
+        self.cluster.run_for(0.1)
+
+        self.assertTrue(self.checks._files["it"].was_replaced("it1"))
+
     def save(self, name: str, new: HardState) -> None:
         cursor = self.cluster.cursor(name)
         journal.save(cursor, replace(journal.state(cursor), hard_state=new))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from cartnet.shop.answers import Nothing
-from cartnet.storage import journal, snapshot, transaction
+from cartnet.storage import journal, owner, snapshot, transaction
 from cartnet.storage.digest import Comparison
 from cartnet.storage.storage import Storage
 from cartnet.storage.transaction import Applied, WriterJob, WriterState
@@ -101,3 +101,27 @@ def _(replace: Replace) -> None:
         return former(self, Unheeding(connection))
 
     former = replace(WriterJob, "__call__", call)
+
+
+@mutant("M63", "what is appended to the log is not synced")
+def _(replace: Replace) -> None:
+    def write(self: Any, write: Any) -> Any:
+        # A Write would not let itself be made so.
+        object.__setattr__(write, "sync", write.sync and not write.entries)
+        return former(self, write)
+
+    former = replace(Storage, "write", write)
+
+
+@mutant("M64", "a replica that has lost a file keeps no votes in the next")
+def _(replace: Replace) -> None:
+    first: dict[str, str] = {}
+
+    def save(cursor: Any, new: Any) -> None:
+        meta = owner.read(cursor)
+        if first.setdefault(meta["replica"], meta["file_id"]) != meta["file_id"]:
+            blank = msgspec.structs.replace(new.hard_state, vote=None)
+            new = changed(new, hard_state=blank)
+        former(cursor, new)
+
+    former = replace(journal, "save", save)
