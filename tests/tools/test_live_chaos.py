@@ -11,6 +11,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import TestCase
 from typing_extensions import override
 
@@ -18,7 +19,7 @@ from cartnet.admin.protocol import AdminFactory
 from cartnet.outside import outside
 from cartnet.tools.check_files import CannotCheck
 from cartnet.tools.live import chaos
-from cartnet.tools.live.chaos import KINDS, Chaos
+from cartnet.tools.live.chaos import KINDS, Chaos, Kind
 from cartnet.topology.configuration import Configuration
 from tests.supervisor.replicas import Ports, Process, World, cluster_of
 from tests.system.waiting import CONDITION_SECONDS_MAX
@@ -34,6 +35,16 @@ class Quick(Random):
     @override
     def uniform(self, a: float, b: float) -> float:
         return 0.0
+
+
+class Forgetful(ProtocolWrapper):
+    """Pauses replicas, but does not say so."""
+
+    @override
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        if data.startswith(b"json pause"):
+            self.abortConnection()
 
 
 class ChaosTests(TestCase):
@@ -158,6 +169,36 @@ class ChaosTests(TestCase):
                 f" cartnet ctl start {dead[0]}"
             ],
         )
+
+    async def test_never_begins(self) -> None:
+        """What nobody answers for is no fault that there was."""
+        self.patch(chaos, "UNDOING_PAUSE_SECONDS", 0.01)
+        self.patch(chaos, "UNDOING_SECONDS_MAX", 0.1)
+        self.patch(chaos, "KINDS", (Kind("pause", "resume"),))
+        self.configuration = Configuration(
+            self.world.topology, admin_listen="unix:nobody", chaos=True
+        )
+        await self.rage_until(lambda: bool(self.seen.left))
+        self.assertEqual(self.seen.faults, [])
+        self.assertEqual(self.seen.findings.faults.total(), 0)
+
+    async def test_answer_lost(self) -> None:
+        """A fault whose beginning was not answered is known by its end."""
+        self.patch(chaos, "KINDS", (Kind("pause", "resume"),))
+        forgetful = WrappingFactory(self.factory)
+        forgetful.protocol = Forgetful
+        clock: Any = reactor
+        port = clock.listenTCP(0, forgetful, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.configuration = Configuration(
+            self.world.topology,
+            admin_listen=f"tcp:{port.getHost().port}:interface=127.0.0.1",
+            chaos=True,
+        )
+        await self.rage_until(lambda: bool(self.seen.faults))
+        self.assertEqual(self.kinds(), {"pause"})
+        self.assertEqual(self.seen.findings.faults.total(), len(self.seen.faults))
+        self.assert_well()
 
     async def test_alone(self) -> None:
         """A replica whose process dies with it is restarted instead of killed."""

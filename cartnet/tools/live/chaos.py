@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 from twisted.internet.task import deferLater
@@ -59,6 +59,10 @@ KINDS: Final = (
 )
 RESTART: Final = Kind("restart", None)
 """In place of a kill, where only the replica's own process could start it again."""
+
+
+Undone: TypeAlias = Literal["done", "needless", "failed"]
+"""What came of a fault's end; it is needless where there is no fault any more."""
 
 
 class Chaos:
@@ -148,23 +152,34 @@ class Chaos:
         except Refused as refused:
             if refused.code not in OUTCOME_UNKNOWN:
                 return  # It leads already, or is not alive.
+            is_certain = False
         except ToolError:
-            pass  # Nobody knows what came of it.
-        self._seen.faults.append(fault)
-        self._seen.findings.faults[kind.begin] += 1
+            is_certain = False  # Nobody knows what came of it.
+        else:
+            is_certain = True
+            self._struck(fault)
         try:
             if kind.end is not None:
                 await self._pause(self._random.uniform(*FAULT_SECONDS))
         finally:
-            if kind.end is not None and not await self._undo(kind.end, victim):
-                self._seen.left.append(
-                    f"{victim} could not be told to {kind.end}; do it yourself:"
-                    f" cartnet ctl {kind.end} {victim}"
-                )
+            if kind.end is not None:
+                undone = await self._undo(kind.end, victim)
+                if undone == "failed":
+                    self._seen.left.append(
+                        f"{victim} could not be told to {kind.end}; do it yourself:"
+                        f" cartnet ctl {kind.end} {victim}"
+                    )
+                if undone == "done" and not is_certain:
+                    self._struck(fault)
             fault.until = self._seams.clock.seconds()
 
-    async def _undo(self, command: str, victim: str) -> bool:
-        """Say whether a replica is as it was before."""
+    def _struck(self, fault: Fault) -> None:
+        """Keep and count a fault that there has been for certain."""
+        self._seen.faults.append(fault)
+        self._seen.findings.faults[fault.kind] += 1
+
+    async def _undo(self, command: str, victim: str) -> Undone:
+        """See to it that a replica is as it was before."""
         clock = self._seams.clock
         end = clock.seconds() + UNDOING_SECONDS_MAX
         while clock.seconds() < end:
@@ -172,13 +187,13 @@ class Chaos:
                 await self._command(command, victim)
             except Refused as refused:
                 if refused.code == "conflict":
-                    return True  # It has never begun, or has ended.
+                    return "needless"  # It has never begun, or has ended.
             except ToolError:
                 pass
             else:
-                return True
+                return "done"
             await deferLater(clock, UNDOING_PAUSE_SECONDS)
-        return False
+        return "failed"
 
     async def _is_hosted(self, name: str) -> bool:
         """Whether its process runs other replicas too, and so outlives it."""
