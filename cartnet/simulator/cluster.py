@@ -23,6 +23,7 @@ from cartnet.simulator.world import World
 from cartnet.storage.snapshot import OWN_TABLES
 from cartnet.topology.configuration import parse
 from cartnet.topology.placement import Plan
+from cartnet.workload.findings import Incorrect
 
 if TYPE_CHECKING:
     from random import Random
@@ -118,6 +119,7 @@ class SimulatedCluster:
 
     :ivar replicas: those that run, by name.
     :ivar started: told of each replica before it starts.
+    :ivar stopped: told of each replica that stops by itself for its disk.
     :ivar stepped: told, after each step of a replica, whose it was.
     """
 
@@ -133,6 +135,7 @@ class SimulatedCluster:
         self.logs = SimulatedLogs(self.world)
         self.replicas: dict[str, Replica] = {}
         self.started: Callable[[Replica], None] | None = None
+        self.stopped: Callable[[Replica], None] | None = None
         self.stepped: Callable[[Replica], None] | None = None
         self._plan = Plan(self.configuration, self.topology.names)
         for group in self.topology.groups:
@@ -160,12 +163,16 @@ class SimulatedCluster:
 
     def _failed(self, reason: Failure, replica: Replica) -> None:
         """A replica has stopped by itself: with an unfit file it begins anew."""
-        if replica.begins_anew:
-            self.world.clock.callLater(0, self._begin_anew, replica)
-        elif is_disk_trouble(reason):
-            self.world.clock.callLater(0, self._end, replica)
-        else:
+        if not (replica.begins_anew or is_disk_trouble(reason)):
             self.logs.failures.append(reason)
+            return
+        try:
+            if self.stopped is not None:
+                self.stopped(replica)
+        except Incorrect:
+            self.logs.failures.append(Failure())
+        what = self._begin_anew if replica.begins_anew else self._end
+        self.world.clock.callLater(0, what, replica)
 
     def _begin_anew(self, replica: Replica) -> None:
         if self.replicas.get(replica.name) is replica:

@@ -129,6 +129,8 @@ PINNED = {
     "M62": pinned(5, "S1"),
     "M63": pinned(1, "S1", faults=()),
     "M64": pinned(1, "R7", "wiped disk", "crash leader", **BUSY),
+    "M65": pinned(1, "L1", log_kept=5),
+    "M66": pinned(1, "S4", "crash"),
     "M75": pinned(1, "piles", "pause", "product pause", **BUSY),
     "M76": pinned(1, "crash:", "transfer", "isolate", **BUSY),
 }

@@ -45,6 +45,7 @@ class Checks:
         }
         cluster.stepped = self.stepped
         cluster.started = self.started
+        cluster.stopped = self.stopped
         for group in cluster.topology.groups:
             votes = Votes(group, self._files[group.name], tally)
             cluster.world.heard.append(votes.hear)
@@ -54,6 +55,14 @@ class Checks:
     def started(self, replica: Replica) -> None:
         """Look at what a replica's calls will ask for; it is about to start."""
         self._requests[replica.group.name].watch(replica)
+
+    def stopped(self, replica: Replica) -> None:
+        """Look at a replica that has stopped by itself, for its disk."""
+        self._files[replica.group.name].stopped(
+            replica.name,
+            self._cluster.world.hosts[replica.name].disk,
+            begins_anew=replica.begins_anew,
+        )
 
     def stepped(self, replica: Replica) -> None:
         """Look at a replica that has just done something."""

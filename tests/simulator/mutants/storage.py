@@ -125,3 +125,21 @@ def _(replace: Replace) -> None:
         former(cursor, new)
 
     former = replace(journal, "save", save)
+
+
+@mutant("M65", "compacting the log asks for a table that is not there")
+def _(replace: Replace) -> None:
+    def compact(cursor: Any, index: int) -> None:
+        cursor.execute("DELETE FROM entries WHERE idx <= ?", (index,))
+
+    replace(journal, "compact", compact)
+
+
+@mutant("M66", "a file that was started on before is taken for a damaged one")
+def _(replace: Replace) -> None:
+    def count_start(cursor: Any) -> int:
+        if (starts := former(cursor)) > 1:
+            raise journal.Damaged("started on before")
+        return starts
+
+    former = replace(owner, "count_start", count_start)
