@@ -34,6 +34,7 @@ class ShardBook:
     :ivar time: the latest stamp.
     :ivar keys: the call that a user's key was used up by.
     :ivar orders: those that are placed or pending, by id, in the order begun.
+    :ivar begun: likewise, with those that were refused.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class ShardBook:
         self.carts: dict[str, CartBook] = {}
         self.keys: dict[tuple[str, str], str] = {}
         self.orders: dict[str, OrderBook] = {}
+        self.begun: dict[str, OrderBook] = {}
         self._sessions: dict[str, str] = {}
 
     def apply(self, index: int, payload: bytes) -> None:
@@ -92,7 +94,8 @@ class ShardBook:
                 return False
             if cart.lines:
                 cart.pending = f"{self.group_id}-{index}"
-                self.orders[cart.pending] = OrderBook(user, key, [*cart.lines.items()])
+                order = OrderBook(user, key, [*cart.lines.items()])
+                self.orders[cart.pending] = self.begun[cart.pending] = order
             return True
         item, quantity = command["item"], command.get("quantity", 0)
         present = cart.lines.get(item, 0)

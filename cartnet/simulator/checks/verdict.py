@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cartnet.simulator.checks import operations
 from cartnet.simulator.checks.consensus import Consensus
 from cartnet.simulator.checks.files import Files
 from cartnet.simulator.checks.inventory_book import InventoryBook
@@ -12,8 +13,7 @@ from cartnet.simulator.checks.requests import Requests
 from cartnet.simulator.checks.shard_book import ShardBook
 from cartnet.simulator.checks.truth import Truth
 from cartnet.simulator.checks.votes import Votes
-from cartnet.workload import models, stale
-from cartnet.workload.linearizable import Timed
+from cartnet.workload import models, orders, stale
 
 if TYPE_CHECKING:
     from cartnet.replica.replica import Replica
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from cartnet.topology.groups import Group
     from cartnet.workload.crowd import Crowd
     from cartnet.workload.findings import Tally
-    from cartnet.workload.history import Operation
 
 
 class Checks:
@@ -106,15 +105,29 @@ class Checks:
         return None
 
     def check_all(self, crowd: Crowd) -> None:
-        """Look at everything: tables, logs, and what customers saw.
+        """Look at everything: logs, what customers saw, and all replicas' tables.
 
+        :raises Incorrect: a guarantee was broken.
+        """
+        replayed = self.check_logs(crowd)
+        for name, truth in self._truths.items():
+            self._check_tables(truth.group, replayed[name])
+        if crowd.wanted is not None:
+            price_and_stock = "SELECT price, stock FROM items WHERE item = ?"
+            row = replayed["it"].execute(price_and_stock, (crowd.wanted,)).fetchone()
+            self._tally.require(
+                "W4 a flash sale ends with nothing left", row[1] == 0, row
+            )
+
+    def check_logs(self, crowd: Crowd) -> dict[str, Any]:
+        """Look at the logs, and at what customers saw: at any moment.
+
+        :return: each group's tables, after all that is in its log.
         :raises Incorrect: a guarantee was broken.
         """
         tables = {}
         for name, truth in self._truths.items():
-            replayed = replay(truth, self._tally)
-            tables[name] = replayed
-            self._check_tables(truth.group, replayed)
+            tables[name] = replay(truth, self._tally)
             self._requests[name].check_refused()
         inventory = InventoryBook(self._tally)
         for index, command in commands(self._truths["it"]):
@@ -129,15 +142,11 @@ class Checks:
             self._check_time(book, tables[group.name])
             self._check_shard(book, tables[group.name], inventory)
         self._check_homes(shards, tables["lb"])
-        unheard = self._check_operations(crowd, shards, inventory)
+        unheard = operations.check(crowd.history, self._tally, shards, inventory)
         models.check(crowd.history, self._tally, unheard)
+        orders.check(crowd.history, self._tally)
         stale.check(crowd.history, self._tally)
-        if crowd.wanted is not None:
-            self._tally.require(
-                "W4 a flash sale ends with nothing left",
-                inventory.table[crowd.wanted][1] == 0,
-                inventory.table,
-            )
+        return tables
 
     def _check_tables(self, group: Group, replayed: Any) -> None:
         """The rows themselves: digests could be wrong in the same way everywhere."""
@@ -309,82 +318,3 @@ class Checks:
                     homes,
                 )
                 lives[user] = name
-
-    def _check_operations(
-        self, crowd: Crowd, shards: dict[str, ShardBook], inventory: InventoryBook
-    ) -> list[Timed]:
-        """Each operation against the logs; orders that nobody has heard of."""
-        used = {key for book in shards.values() for key in book.keys}
-        used |= {("operator", key) for key in inventory.keys}
-        orders = {
-            number: o for book in shards.values() for number, o in book.orders.items()
-        }
-        heard = set()
-        for operation in crowd.history.operations:
-            if operation.again or operation.key is None:
-                continue
-            if operation.call == "create_account":
-                continue
-            key = operation.user, operation.key
-            if operation.ending == "nothing":
-                self._tally.require(
-                    "S10 what was refused for now was not done",
-                    key not in used,
-                    operation,
-                )
-            elif operation.ending == "ok":
-                self._tally.require(
-                    "S1 S6 R6 K3 what was acknowledged is in the log",
-                    key in used,
-                    operation,
-                )
-            if operation.call == "checkout" and operation.ending == "ok":
-                self._check_order(operation, orders)
-                heard.add(operation.answer["id"])
-        return self._unheard(crowd, orders, heard)
-
-    def _check_order(self, operation: Operation, orders: dict[str, Any]) -> None:
-        answer = operation.answer
-        order = orders.get(answer["id"])
-        lines = [(e["item"], e["quantity"], e["price"]) for e in answer["lines"]]
-        self._tally.require(
-            "O1 O2 an acknowledged order exists, as it was told",
-            order is not None
-            and (order.user, order.key) == (operation.user, operation.key)
-            and (order.total, order.priced) == (answer["total"], lines),
-            operation,
-            ", but ",
-            order,
-        )
-
-    def _unheard(
-        self, crowd: Crowd, orders: dict[str, Any], heard: set[str]
-    ) -> list[Timed]:
-        unknown = {
-            (each.user, each.key): each
-            for each in crowd.history.operations
-            if each.call == "checkout" and each.ending == "unknown"
-        }
-        steps = []
-        for number, order in orders.items():
-            if number in heard or order.total is None:
-                continue
-            operation = unknown.get((order.user, order.key))
-            self._tally.require(
-                "O1 S10 an order was asked for, and not said to be refused",
-                operation is not None,
-                "order ",
-                number,
-                ": ",
-                order,
-            )
-            assert operation is not None
-            lines = [
-                {"item": item, "quantity": count, "price": price}
-                for item, count, price in order.priced
-            ]
-            step = models.sells({"lines": lines})
-            steps.append(
-                Timed(step, operation.invoked, None, f"unheard order {number}")
-            )
-        return steps

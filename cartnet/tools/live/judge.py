@@ -16,10 +16,11 @@ from cartnet.tools.live.ending import (
     SERVING,
 )
 from cartnet.tools.live.figures import groups_asked, longest_gaps
-from cartnet.workload import models, stale
+from cartnet.workload import models, orders, stale
 
 if TYPE_CHECKING:
     from cartnet.tools.live.seen import Seen
+    from cartnet.workload.history import Operation
 
 TITLES: Final = {
     **{number: title for number, title in SAFETY.items() if number != "S3"},
@@ -45,6 +46,7 @@ def judge(seen: Seen) -> Report:
     ledger.check_terms(seen)
     ledger.check_feeds(seen)
     ledger.check_revisions(seen)
+    orders.check(seen.history, seen.findings)
     stale.check(seen.history, seen.findings)
     models.check(seen.history, seen.findings, unheard, seen.share.initial)
     for violation in seen.findings.violations:
@@ -91,7 +93,7 @@ def _look(seen: Seen, report: Report) -> None:
     """Say what was looked at."""
     made, share = seen.findings.made, seen.share
     users = {each.user for each in seen.operations if each.user not in ("", "operator")}
-    placed = sum(len(orders) for orders in seen.orders.values())
+    placed = sum(map(len, seen.orders.values()))
     if sessions := made("S1 a session"):
         report["S1"].looked_at = (
             f"{count(sessions, 'answer')} to known sessions,"
@@ -115,7 +117,7 @@ def _look(seen: Seen, report: Report) -> None:
     report[
         "S6"
     ].looked_at = (
-        f"{count(len(keyed), 'key')} sent again, {count(made('S6'), 'repeated order')}"
+        f"{count(len(keyed), 'key')} sent again, {count(made('S6'), 'call')} repeated"
     )
     if made("S7"):
         report["S7"].looked_at = ledger.stock_told(seen)
@@ -123,9 +125,15 @@ def _look(seen: Seen, report: Report) -> None:
         report["S8"].looked_at = f"{count(placed, 'order')} of {len(seen.orders)} users"
     if users:
         report["S9"].looked_at = count(made("S9"), "username")
-    refused = [e for e in seen.operations if e.ending in ("refused", "nothing")]
-    none = "" if report["S10"].wrong else ", none of them done"
-    report["S10"].looked_at = f"{count(len(refused), 'refusal')}{none}"
+    if seen.orders:
+        # Those of carts and of the inventory are looked at under S5.
+        refused = [e for e in seen.operations if _is_refused_checkout(seen, e)]
+        none = "" if report["S10"].wrong else "none of them by "
+        report[
+            "S10"
+        ].looked_at = (
+            f"{count(placed, 'order')}, {none}{count(len(refused), 'refused checkout')}"
+        )
     events = sum(watcher.events for watcher in seen.watchers)
     if events:
         report["feeds"].looked_at = (
@@ -138,6 +146,15 @@ def _look(seen: Seen, report: Report) -> None:
             f"{count(entangled, 'history', 'histories')} too"
             " entangled to be ordered: neither right nor wrong"
         )
+
+
+def _is_refused_checkout(seen: Seen, operation: Operation) -> bool:
+    return (
+        operation.call == "checkout"
+        and operation.ending in ("refused", "nothing")
+        and operation.user in seen.orders
+        and not operation.again
+    )
 
 
 def _gaps_told(seen: Seen) -> str:

@@ -45,6 +45,11 @@ def check_orders(seen: Seen) -> list[Timed]:
             ", but in the list: ",
             "nothing" if order is None else msgspec.json.encode(order).decode(),
         )
+        require(
+            "O3 an order is taken at the total that was expected",
+            operation.args.get("expected_total") in (None, operation.answer["total"]),
+            operation,
+        )
     unheard = []
     found: Counter[str] = Counter()
     for number, (user, order) in listed.items():
@@ -94,7 +99,8 @@ def stock_told(seen: Seen) -> str:
 def _is_certain(seen: Seen) -> bool:
     """Whether it is known what was given, and to whom all was sold."""
     for each in seen.operations:
-        if each.ending == "unknown" and each.call in ("put_item", "update_inventory"):
+        given = each.call in ("put_item", "update_inventory") and not each.again
+        if given and each.ending == "unknown":
             return False
         if each.call == "checkout" and each.user not in seen.orders:
             return False
