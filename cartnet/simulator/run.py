@@ -13,6 +13,7 @@ from cartnet.simulator.checks.resources import excess
 from cartnet.simulator.checks.verdict import Checks
 from cartnet.simulator.cluster import SimulatedCluster
 from cartnet.simulator.faults.nemesis import Nemesis
+from cartnet.simulator.faults.victims import Victims
 from cartnet.workload.crowd import Crowd
 from cartnet.workload.findings import Incorrect, Stuck, Tally
 from cartnet.workload.watcher import SILENCE_SECONDS_MAX
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 FORMING_SECONDS_MAX: Final = 10.0
 SERVING_SECONDS_MAX: Final = 5.0
 SETTLING_SECONDS_MAX: Final = 30.0
-ENDING_SECONDS_MAX: Final = 60.0
-"""How long, after all was healed, the groups may take to accept writes, to be equal
-with no order pending, and all customers to have their answers."""
+"""How long after all was healed the groups may take to accept writes; and all customers
+to know what came of what they asked for, and all replicas to count and to be equal,
+with no order pending."""
+
+SALE_SECONDS_MAX: Final = 60.0
+"""After that, how long it may take to buy all that is left."""
 
 PREFERRED_SECONDS_MAX: Final = 90.0
 """Repeated hand-overs back off to a minute: so long until the preferred lead again."""
@@ -103,8 +107,7 @@ class Run:
         told, status = "", 0
         try:
             with self.cluster.logs.unhandled():
-                self.safety(60 * minutes)
-                self.liveness()
+                self._live(minutes)
                 self.checks.check_all(self.crowd)
                 gc.collect()
             self.cluster.check()
@@ -125,6 +128,15 @@ class Run:
             self._seed, status, told, world.digest, world.clock.seconds(), self.tally
         )
 
+    def _live(self, minutes: float) -> None:
+        try:
+            self.safety(60 * minutes)
+            self.liveness()
+        except Stuck:
+            # A broken guarantee, if the logs show one, is the worse of the two.
+            self.checks.check_logs(self.crowd)
+            raise
+
     def safety(self, seconds: float) -> None:
         """Customers and faults; everything is looked at after each step."""
         cluster = self.cluster
@@ -141,29 +153,40 @@ class Run:
     def liveness(self) -> None:
         """All is healed: what must come to pass then does, in time."""
         self.nemesis.heal()
+        healed = self.cluster.world.clock.seconds()
         self.crowd.stop()
         self.crowd.probe([group.name for group in self.cluster.topology.shards])
         self._await(
             "L1 all groups accept writes", SERVING_SECONDS_MAX, self.crowd.unproven
         )
         self._await(
-            "S10 customers have answers", ENDING_SECONDS_MAX, self.crowd.at_work
+            "S10 customers have answers",
+            SETTLING_SECONDS_MAX,
+            self.crowd.at_work,
+            healed,
         )
         self._await(
             "S8 O4 no order is pending, though nobody asks for it",
             SETTLING_SECONDS_MAX,
             self.checks.pending,
+            healed,
         )
         self.crowd.settle()
-        self._await("S6 customers find out", ENDING_SECONDS_MAX, self.crowd.at_work)
+        self._await(
+            "S6 customers find out", SETTLING_SECONDS_MAX, self.crowd.at_work, healed
+        )
+        self._await(
+            "S1 L1 all members count again",
+            SETTLING_SECONDS_MAX,
+            self._uncounted,
+            healed,
+        )
+        equal = "S4 S8 O4 replicas are equal, no order is pending"
+        self._await(equal, SETTLING_SECONDS_MAX, self.checks.unsettled, healed)
         if self.crowd.wanted is not None:
             self.crowd.sell_out()
-            self._await("W4 all is sold", ENDING_SECONDS_MAX, self.crowd.at_work)
-        self._await(
-            "S4 S8 O4 replicas are equal, no order is pending",
-            SETTLING_SECONDS_MAX,
-            self.checks.unsettled,
-        )
+            self._await("W4 all is sold", SALE_SECONDS_MAX, self.crowd.at_work)
+            self._await(equal, SETTLING_SECONDS_MAX, self.checks.unsettled)
         self._await("F2 feeds speak", SILENCE_SECONDS_MAX, self._unheard)
         self._await("F2 pages show carts", SILENCE_SECONDS_MAX, self._unshown)
         self._await("nothing piles up", SILENCE_SECONDS_MAX, self._excess)
@@ -171,14 +194,19 @@ class Run:
             self._await("R11 the preferred lead", PREFERRED_SECONDS_MAX, self._usurped)
 
     def _await(
-        self, what: str, seconds_max: float, missing: Callable[[], str | None]
+        self,
+        what: str,
+        seconds_max: float,
+        missing: Callable[[], str | None],
+        since: float | None = None,
     ) -> None:
         """Run until nothing is missing.
 
+        :param since: from when on it may take so long; by default from now on.
         :raises Stuck: it was in vain.
         """
         clock = self.cluster.world.clock
-        end = clock.seconds() + seconds_max
+        end = (clock.seconds() if since is None else since) + seconds_max
         self.tally.checks[f"{what}, in {seconds_max:g} s"] += 1
         while (missed := missing()) is not None:
             if clock.seconds() >= end:
@@ -188,6 +216,13 @@ class Run:
 
     def _excess(self) -> str | None:
         return excess(self.cluster)
+
+    def _uncounted(self) -> str | None:
+        """In which groups not all members count, with the files that they have now."""
+        victims = Victims(self.cluster, self._random, None)
+        groups = self.cluster.topology.groups
+        without = [g.name for g in groups if not victims.all_count(g.names[0])]
+        return ", ".join(without) or None
 
     def _unserved(self) -> str | None:
         groups = [group.name for group in self.cluster.topology.groups]

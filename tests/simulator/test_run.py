@@ -47,6 +47,20 @@ class Failing(Run):
         raise self.error
 
 
+class Sticking(Run):
+    """A run that goes on for a moment, then sticks, with a write that is gone."""
+
+    @override
+    def safety(self, seconds: float) -> None:
+        super().safety(1.0)
+        history = self.crowd.history
+        args = {"item": "A", "quantity": 1}
+        lost = history.begin("user0", "add_to_cart", args, "a key")
+        lost.answer = {"version": 1, "items": [args]}
+        history.end(lost, "ok")
+        raise Stuck("no leader")
+
+
 class RunTests(SynchronousTestCase):
     """Faults, then peace, then a verdict."""
 
@@ -85,6 +99,14 @@ class RunTests(SynchronousTestCase):
             outcome = Failing(error).run(1.0)
             self.assertEqual(outcome.status, status)
             self.assertIn(str(error), outcome.told)
+
+    def test_stuck_and_broken(self) -> None:
+        """A run that sticks is told for what its logs show to be broken, if anything
+        is."""
+        outcome = Sticking(1, draw(1)).run(1.0)
+
+        self.assertEqual(outcome.status, 129)
+        self.assertIn("what was acknowledged is in the log", outcome.told)
 
     def test_options(self) -> None:
         """Seeds differ in what they do, and together do everything."""
