@@ -31,6 +31,15 @@ SENDINGS_MAX: Final = 400
 KEYS_REMEMBERED: Final = KEYS_PER_USER_MAX // 2
 """A key is sent again while its user has used fewer since: half of what is kept."""
 
+AGAIN_SHARE: Final = 0.1
+"""Of the calls whose outcome is known, those that are repeated all the same."""
+
+CHECKOUT_AGAIN_SHARE: Final = 0.3
+"""Likewise, of checkouts."""
+
+OTHERWISE_SHARE: Final = 0.05
+"""Of them, those whose key is used for something else."""
+
 
 @dataclass(frozen=True)
 class Means:
@@ -57,6 +66,7 @@ class Caller:
 
     :ivar session: of the last login.
     :ivar patience: how likely it goes on after a sending that came to nothing.
+    :ivar ended: the sessions that it has certainly ended.
     """
 
     def __init__(self, name: str, means: Means) -> None:
@@ -67,6 +77,7 @@ class Caller:
         self.random = means.random
         self.history = means.history
         self.tally = means.tally
+        self.ended: list[str] = []
         self._client = means.clients["lb"]
         self._clock = means.seams.clock
         self._keys = 0
@@ -87,11 +98,15 @@ class Caller:
         insist: bool = False,
         client: GroupClient | None = None,
         stale: bool = False,
+        session: str | None = None,
     ) -> Operation:
-        """Have the shop do something, and write down what came of it."""
+        """Have the shop do something, and write down what came of it.
+
+        :param session: not that of the last login, but this one.
+        """
         operation = self.history.begin(user, call, args or {}, key, self.name)
         operation.stale = stale
-        await self.repeat(operation, anonymous, insist, client)
+        await self.repeat(operation, anonymous, insist, client, session=session)
         self.tally.operations[operation.ending] += 1
         return operation
 
@@ -102,12 +117,14 @@ class Caller:
         insist: bool = False,
         client: GroupClient | None = None,
         once: bool = False,
+        session: str | None = None,
     ) -> None:
         """Send an operation until its outcome is known, or patience is over.
 
         :param once: try nothing again, nor let the client do so.
+        :param session: not that of the last login, but this one.
         """
-        session = None if anonymous else self.session
+        session = None if anonymous else session or self.session
         operation.direct = client is not None
         # By an earlier sending, or by one that nobody listens to.
         may_be_done = operation.sendings > 0
@@ -151,6 +168,87 @@ class Caller:
         )
         Deferred.fromCoroutine(sending).addErrback(lambda f: f.trap(Refused))
 
+    async def ask_again(self, operation: Operation) -> Operation:
+        """Repeat a call of which it is known how it ended: its key is remembered."""
+        again = await self._send_again(operation, operation.args)
+        if again.ending in ("ok", "refused"):
+            self.tally.require(
+                "S6 K3 a repeated call ends as it did",
+                _verdict(again) == _verdict(operation),
+                operation,
+                " but then ",
+                again,
+            )
+        return again
+
+    async def ask_otherwise(self, operation: Operation) -> None:
+        """Use the key of such a call once more, with other arguments."""
+        args = self._otherwise(operation)
+        other = await self._send_again(operation, args)
+        if other.ending in ("ok", "refused"):
+            self.tally.require(
+                "S6 a key that was used otherwise is refused",
+                _code(other) == "conflict",
+                operation,
+                " but then ",
+                other,
+            )
+
+    async def under_key_of(
+        self, operation: Operation, share: float = AGAIN_SHARE
+    ) -> Operation | None:
+        """Use the key of a call once more, now and then, if its outcome is known.
+
+        :param share: how often to repeat the call.
+        """
+        if operation.ending not in ("ok", "refused"):
+            return None
+        chance = self.random.random()
+        if chance < share:
+            return await self.ask_again(operation)
+        if chance < share + OTHERWISE_SHARE:
+            await self.ask_otherwise(operation)
+        return None
+
+    def _otherwise(self, operation: Operation) -> dict[str, Any]:
+        args = operation.args
+        for name in ("quantity", "quantity_change", "stock"):
+            if name in args:
+                return {**args, name: args[name] + 1 or 1}
+        if "item" in args:
+            return {"item": next(e for e in self.share.items if e != args["item"])}
+        return {"expected_total": args.get("expected_total", 0) + 1}
+
+    async def _send_again(
+        self, operation: Operation, args: dict[str, Any]
+    ) -> Operation:
+        again = self.history.begin(
+            operation.user, operation.call, args, operation.key, self.name
+        )
+        again.again = True
+        await self.repeat(again)
+        return again
+
+    async def end(self, user: str, session: str) -> None:
+        """Log out for good."""
+        leaving = await self.do(user, "logout", session=session)
+        # By an earlier sending whose answer was lost: then it is known no more.
+        if leaving.ending == "ok" or _code(leaving) == "unauthenticated":
+            self.ended.append(session)
+
+    async def come_back(
+        self, user: str, call: str, args: dict[str, Any], client: GroupClient | None
+    ) -> None:
+        """Ask for something with a session that was ended."""
+        key = None if call == "get_cart" else self.key()
+        session = self.random.choice(self.ended)
+        tried = await self.do(user, call, args, key=key, client=client, session=session)
+        self.tally.require(
+            "S1 S5 a session that was ended is accepted no more",
+            tried.ending in ("nothing", "unknown") or _code(tried) == "unauthenticated",
+            tried,
+        )
+
     async def log_out(self) -> None:
         """End all sessions that this caller was given.
 
@@ -192,3 +290,16 @@ class Caller:
 
     def pause(self, seconds: float) -> Deferred[None]:
         return deferLater(self._clock, seconds, lambda: None)
+
+
+def _verdict(operation: Operation) -> object:
+    """How it ended, and what it was refused for."""
+    if operation.ending != "refused" or operation.refused is None:
+        return operation.ending
+    return operation.refused.code, operation.refused.details
+
+
+def _code(operation: Operation) -> str | None:
+    """What it was refused with; it may have been refused before it was done, too."""
+    refused = operation.refused if operation.ending == "refused" else None
+    return None if refused is None else refused.code

@@ -6,7 +6,8 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final
 
 from cartnet.limits import CART_LINES_MAX, QUANTITY_MAX
-from cartnet.workload.caller import Caller
+from cartnet.workload.caller import CHECKOUT_AGAIN_SHARE, Caller
+from cartnet.workload.findings import Stuck
 from cartnet.workload.page import Page
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Device(Caller):
         self._wanted = wanted
         self._following = demand.following
         self.page: Page | None = None
+        self._followed: str | None = None
         self.patience = self.random.choice((0.3, 0.9))
 
     async def live(self) -> None:
@@ -93,11 +95,30 @@ class Device(Caller):
             self._open_page()
         return operation.ending == "ok"
 
+    async def _log_in_anew(self) -> None:
+        """Log in, perhaps in vain, and at times end the session of before."""
+        former = self.session
+        if (
+            await self.log_in(self.random.choice(self._passwords))
+            and former not in (None, self._followed)
+            and self.random.random() < 0.5
+        ):
+            assert former is not None
+            await self.end(self.user, former)
+
+    async def _come_back(self, item: str) -> None:
+        """Use a session that has ended."""
+        client = self._clients[self.shard] if self.random.random() < 0.3 else None
+        call = self.random.choice(("get_cart", "remove_from_cart"))
+        args = {} if call == "get_cart" else {"item": item}
+        await self.come_back(self.user, call, args, client)
+
     def _open_page(self) -> None:
         """Follow the cart from the first login on."""
         if self._following and self.page is None:
             assert self.session is not None
             self.page = Page(self.user, self.history, self.tally)
+            self._followed = self.session
             self.page.follow(self._clients[self.shard], self.session)
 
     @property
@@ -125,11 +146,13 @@ class Device(Caller):
                 await self._write("set_quantity", {"item": item, "quantity": quantity})
             case 7:
                 await self._write("remove_from_cart", {"item": item})
-            case 8 | 9 | 10:
+            case 8 | 9:
                 await self._read("get_cart", {})
+            case 10 if self.ended:
+                await self._come_back(item)
             case 11 | 12 | 13:
                 await self._check_out()
-            case 14:
+            case 10 | 14:
                 await self._read("list_orders", {"limit": 1000})
             case 15 | 16 | 17:
                 stale = self.random.random() < STALE_SHARE
@@ -138,8 +161,7 @@ class Device(Caller):
                     "", "get_inventory", anonymous=True, client=client, stale=stale
                 )
             case 18 if self.random.random() < self._logins:
-                wrong = self.random.choice(self._passwords)
-                await self.log_in(wrong)
+                await self._log_in_anew()
             case 19 if self.random.random() < self._logins:
                 await self._race_for_a_name()
             case _:
@@ -147,7 +169,10 @@ class Device(Caller):
 
     async def _write(self, call: str, args: dict[str, Any]) -> Operation:
         direct = self.random.random() < 0.2 and args.get("item") != self.share.items[-1]
-        return await self._once(call, args, self._clients[self.shard], direct)
+        operation = await self._once(call, args, self._clients[self.shard], direct)
+        if again := await self.under_key_of(operation):
+            self._still_known(again)
+        return operation
 
     async def _read(self, call: str, args: dict[str, Any]) -> None:
         client = self._clients[self.shard] if self.random.random() < 0.3 else None
@@ -169,20 +194,15 @@ class Device(Caller):
         if operation.ending == "unknown" and self.random.random() < 0.5:
             # Gone: the order must find its end without this customer's help.
             await self.pause(AWAY_SECONDS)
-        if operation.ending == "ok" and self.random.random() < 0.3:
-            again = self.history.begin(
-                self.user, "checkout", args, operation.key, self.name
+        again = await self.under_key_of(operation, CHECKOUT_AGAIN_SHARE)
+        if again is not None and again.ending == "ok":
+            self.tally.require(
+                "S6 a repeated checkout answers with its order",
+                again.answer == operation.answer,
+                operation,
+                " but then ",
+                again,
             )
-            again.again = True
-            await self.repeat(again)
-            if again.ending != "nothing" and again.ending != "unknown":
-                self.tally.require(
-                    "S6 a repeated checkout answers with its order",
-                    again.answer == operation.answer,
-                    operation,
-                    " but then ",
-                    again,
-                )
 
     async def _once(
         self,
@@ -201,7 +221,7 @@ class Device(Caller):
         return operation
 
     def _still_known(self, operation: Operation) -> None:
-        """Nobody has logged out, and no session is old enough to end."""
+        """The session in use was not ended, nor is it old enough to end."""
         self._see(operation)
         refused = operation.refused if operation.ending == "refused" else None
         self.tally.require(
@@ -248,7 +268,7 @@ class Device(Caller):
             bought = await self._surely("checkout", {}, self.key())
             if bought.refused is not None and bought.refused.code == "out_of_stock":
                 return
-        raise AssertionError(f"{item} is never sold out")
+        raise Stuck(f"W4 {item} is never sold out")
 
     async def empty_cart(self, but: str = "") -> None:
         """Take all lines out of the cart, but not those of one item."""

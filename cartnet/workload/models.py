@@ -42,7 +42,7 @@ def check(
     names: dict[str, list[Timed]] = defaultdict(list)
     inventory: list[Timed] = []
     for operation in history.operations:
-        if operation.ending == "nothing" or operation.again or operation.stale:
+        if operation.ending == "nothing" or operation.stale:
             continue
         if operation.call in ("create_account", "login"):
             if operation.user != "operator":
@@ -99,7 +99,11 @@ def _timed(operation: Operation, step: Callable[[Any], Any]) -> Timed:
 def _cart(operation: Operation) -> Iterator[Timed]:
     timed = partial(_timed, operation)
     done, args = operation.ending, operation.args
-    if operation.call in CART_WRITES and done != "refused":
+    if operation.again:
+        # It is answered with the cart as it is by then.
+        if operation.call in CART_WRITES and done == "ok":
+            yield timed(_reads_cart(operation.answer))
+    elif operation.call in CART_WRITES and done != "refused":
         yield timed(partial(_write, operation.call, args))
         if done == "ok":
             # A repeated call is answered with the cart as it is by then.
@@ -178,7 +182,10 @@ def _username(operation: Operation) -> Iterator[Timed]:
 def _inventory(operation: Operation) -> Iterator[Timed]:
     timed = partial(_timed, operation)
     done, args, call = operation.ending, operation.args, operation.call
-    if call == "get_inventory":
+    if operation.again:
+        if operation.user == "operator" and done == "ok":
+            yield timed(_reads_inventory(operation.answer))
+    elif call == "get_inventory":
         if done == "ok":
             yield timed(_reads_inventory(operation.answer))
     elif call == "checkout":
@@ -186,7 +193,7 @@ def _inventory(operation: Operation) -> Iterator[Timed]:
             yield timed(sells(operation.answer))
         elif done == "refused" and operation.refused is not None:
             yield from map(timed, _refuses(operation.refused))
-    elif operation.user == "operator" and call != "login":
+    elif operation.user == "operator" and call != "logout":
         if done != "refused":
             yield timed(partial(_changes, call, args))
             if done == "ok":

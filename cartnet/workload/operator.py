@@ -83,8 +83,19 @@ class Operator(Caller):
                 await self.remove(self.share.items[-1])
             case 8 if self.share.whole and not sale and random.random() < 0.2:
                 await self.do(NAME, "reset_inventory", key=self.key())
+            case 9 if self.share.whole and random.random() < 0.3:
+                await self._log_in_anew()
+            case 9 if self.ended:
+                args = {"item": item, "quantity_change": 1}
+                await self.come_back(NAME, "update_inventory", args, None)
             case _:
                 await self.do("", "get_inventory", anonymous=True)
+
+    async def _log_in_anew(self) -> None:
+        former = self.session
+        login = await self.log_in(insist=False)
+        if login.ending == "ok" and former is not None:
+            await self.end(NAME, former)
 
     async def put(self, item: str, stock: int, *, insist: bool = False) -> Operation:
         """Have an item be in stock, at one price or another."""
@@ -104,4 +115,7 @@ class Operator(Caller):
     async def _change(
         self, call: str, args: dict[str, Any], *, insist: bool = False
     ) -> Operation:
-        return await self.do(NAME, call, args, key=self.key(), insist=insist)
+        operation = await self.do(NAME, call, args, key=self.key(), insist=insist)
+        if self.share.whole:  # Others' keys may have displaced this one.
+            await self.under_key_of(operation)
+        return operation

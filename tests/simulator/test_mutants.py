@@ -131,6 +131,13 @@ PINNED = {
     "M64": pinned(1, "R7", "wiped disk", "crash leader", **BUSY),
     "M65": pinned(1, "L1", log_kept=5),
     "M66": pinned(1, "S4", "crash"),
+    "M68": pinned(1, "O3", **BUSY, users=4),
+    "M69": pinned(1, "L1", think_seconds=3.0, users=1),
+    "M70": pinned(1, "W7"),
+    "M71": pinned(1, "O5", **BUSY),
+    "M72": pinned(1, "S6", **BUSY),
+    "M73": pinned(1, "S5", **BUSY),
+    "M74": pinned(1, "L1", "wiped disk"),
     "M75": pinned(1, "piles", "pause", "product pause", **BUSY),
     "M76": pinned(1, "crash:", "transfer", "isolate", **BUSY),
 }

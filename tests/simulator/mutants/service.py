@@ -20,6 +20,7 @@ from cartnet.client.link import Link
 from cartnet.client.outcome import Outcome
 from cartnet.client.watch import Watch
 from cartnet.errors import Refused
+from cartnet.replica.meeting import Meeting
 from cartnet.replica.pending import Proposals
 from cartnet.replica.replica import Replica
 from cartnet.shop.answers import Refusal
@@ -192,3 +193,32 @@ def _(replace: Replace) -> None:
 @mutant("M76", "a coordinator that is deposed leaves its end to nobody")
 def _(replace: Replace) -> None:
     replace(Coordinator, "_failed", lambda self, failure: failure)
+
+
+@mutant("M68", "a coordinator does not hand on the total that is expected")
+def _(replace: Replace) -> None:
+    async def take(self: Any, take: Any) -> Any:
+        return await former(self, msgspec.structs.replace(take, expected_total=None))
+
+    former = replace(Coordinator, "_take", take)
+
+
+@mutant("M69", "balancers refuse the operator's changes")
+def _(replace: Replace) -> None:
+    async def operate(self: Any, asked: Any) -> Any:
+        raise Refused("forbidden", "only the operator may change the inventory")
+
+    replace(Router, "_operate", operate)
+
+
+@mutant("M70", "accounts are made under no key")
+def _(replace: Replace) -> None:
+    def create(**command: Any) -> Any:
+        return former(**{**command, "key": None})
+
+    former = replace(shard, "CreateAccount", create)
+
+
+@mutant("M74", "a replica that has lost its file is never counted again")
+def _(replace: Replace) -> None:
+    replace(Meeting, "_admit_new_files", lambda self: None)

@@ -17,7 +17,7 @@ from cartnet.shop import (
     orders,
     takings,
 )
-from cartnet.shop.answers import AccountCreated, CartLine
+from cartnet.shop.answers import AccountCreated, CartLine, SessionClosed
 from tests.simulator.mutants.mutant import Replace, mutant
 
 
@@ -178,3 +178,29 @@ def _(replace: Replace) -> None:
         cursor.execute("UPDATE carts SET version = 1 WHERE username = ?", (username,))
 
     former = replace(carts, "empty", empty)
+
+
+@mutant("M71", "lists of orders begin with the oldest")
+def _(replace: Replace) -> None:
+    def listing(*args: Any) -> Any:
+        found = former(*args)
+        return msgspec.structs.replace(found, orders=found.orders[::-1])
+
+    former = replace(orders, "listing", listing)
+
+
+@mutant("M72", "a key is answered for, whatever its arguments are now")
+def _(replace: Replace) -> None:
+    def recall(cursor: Any, keyed: Any, now: int) -> Any:
+        sql = "SELECT call, arguments FROM remembered_keys WHERE username = ?"
+        cursor.execute(sql + " AND key = ?", (keyed.username, keyed.key))
+        if row := cursor.fetchone():
+            keyed = msgspec.structs.replace(keyed, call=row[0], arguments=row[1])
+        return former(cursor, keyed, now)
+
+    former = replace(keys, "recall", recall)
+
+
+@mutant("M73", "a session that was ended goes on")
+def _(replace: Replace) -> None:
+    replace(accounts, "close_session", lambda *_: SessionClosed())
