@@ -48,6 +48,7 @@ class VerdictTests(SynchronousTestCase):
         self.assertIn("7 ok, 0 refused, 0 not done, 0 unknown", lines)
         self.assertIn("A: 50 = 48 + 2 sold, B: 50 = 50 + 0 sold", lines)
         self.assertIn("1 order of 1 user", lines)
+        self.assertIn("1 order, none of them by 0 refused checkouts", lines)
         self.assertEqual(lines.splitlines()[-1], "clean")
         self.assertEqual(self.status(), 0)
 
@@ -111,6 +112,15 @@ class VerdictTests(SynchronousTestCase):
         self.run_.orders.append({**self.run_.orders[0], "id": "s1-9", "lines": []})
         self.run_.end()
         self.assert_wrong("S10", "order s1-9")
+        looked_at = judge(self.seen)["S10"].looked_at
+        self.assertEqual(looked_at, "2 orders, 1 refused checkout")
+
+    def test_refusals_unseen(self) -> None:
+        """Where nobody's orders are known, nothing shows that a refusal was meant."""
+        self.run_.shop()
+        self.run_.did(USER, "checkout", Refused("price_changed", "no", _PRICES))
+        self.seen.orders.clear()
+        self.assertEqual(judge(self.seen)["S10"].verdict, "not seen")
 
     def test_order_of_unknown_checkout(self) -> None:
         """An order that a checkout without an answer has placed is none of them, and
