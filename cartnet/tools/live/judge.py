@@ -16,7 +16,7 @@ from cartnet.tools.live.ending import (
     SERVING,
 )
 from cartnet.tools.live.figures import groups_asked, longest_gaps
-from cartnet.workload import models, stale
+from cartnet.workload import models, orders, stale
 
 if TYPE_CHECKING:
     from cartnet.tools.live.seen import Seen
@@ -46,6 +46,7 @@ def judge(seen: Seen) -> Report:
     ledger.check_terms(seen)
     ledger.check_feeds(seen)
     ledger.check_revisions(seen)
+    orders.check(seen.history, seen.findings)
     stale.check(seen.history, seen.findings)
     models.check(seen.history, seen.findings, unheard, seen.share.initial)
     for violation in seen.findings.violations:
