@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.system.lines import TOKENS, tokens_in
 from tests.system.storm.__main__ import parser
-from tests.system.storm.attempts import ANSWERED, LOST, Attempt
+from tests.system.storm.attempts import ANSWERED, LOST, Attempt, Record
 from tests.system.storm.outages import (
     ELECTION_SECONDS_MAX,
     RETURN_SECONDS_MAX,
@@ -18,7 +18,7 @@ from tests.system.storm.outages import (
     Outages,
     Window,
 )
-from tests.system.storm.report import AVAILABILITY
+from tests.system.storm.report import AVAILABILITY, judged
 from tests.system.storm.storm import Options, blow
 from tests.system.storm.verdict import ANSWERED_SECONDS_MAX, Verdict
 from tests.system.storm.yardstick import SLOWNESS_USUAL, WORK_SECONDS, Yardstick
@@ -251,6 +251,28 @@ class OutagesTests(SynchronousTestCase):
             self.now = 29
         self.assertEqual(self.judge(22, 25, "unavailable", "it"), "")
         self.assertIn("had a leader", self.judge(22, 25, "unavailable", "s1"))
+
+    def test_told(self) -> None:
+        """It is told how many calls were judged, with an excuse and without."""
+        self.at(1).begin("kill", "it0")
+        self.at(9).end("it0")
+        self.at(20).begin("kill", "lb1")
+        record = Record()
+        for groups, balancer, sent, ended in (
+            ("it", "lb0", 1, 1.1),
+            ("it", "lb0", 1, 4),
+            ("s1", "lb0", 1, 2),
+            ("s1", "lb1", 20, 24),
+        ):
+            needed = frozenset({groups})
+            record.add(
+                Attempt("call", "ada", needed, balancer, 0, sent, ended, ANSWERED)
+            )
+        self.assertEqual(
+            judged(Verdict(self.outages), record),
+            "4 calls: 1 answered in 0.2 s; of the others 1 judged without an excuse,"
+            " 1 with an outage, 1 not, of a balancer in trouble",
+        )
 
     def test_other_refusals(self) -> None:
         """No outage excuses that a call is refused for another reason."""

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from tests.system.storm.attempts import ANSWERED, LOST, Attempt, Record
+from tests.system.storm.attempts import (
+    ANSWERED,
+    LOST,
+    NOTED_SECONDS,
+    Attempt,
+    Record,
+)
 from tests.system.storm.outages import Outages, Window
 from tests.system.storm.verdict import AWAY, Verdict
 from tests.system.storm.yardstick import Machine
@@ -84,6 +90,19 @@ def calls_table(record: Record) -> Iterator[str]:
         other = sum(outcomes.values()) - sum(named)
         slowest = f"{record.slowest[call]:.1f} s"
         yield _row(call, [*map(str, named), str(other), slowest])
+
+
+def judged(verdict: Verdict, record: Record) -> str:
+    """How many calls there were, and how they were judged."""
+    total = sum(outcomes.total() for outcomes in record.outcomes.values())
+    asked = [each for each in record.noted if not verdict.says_nothing(each)]
+    excused = sum(verdict.excused_seconds(each) > 0 for each in asked)
+    return (
+        f"{total} calls: {total - len(record.noted)} answered in {NOTED_SECONDS:g} s;"
+        f" of the others {len(asked) - excused} judged without an excuse,"
+        f" {excused} with an outage,"
+        f" {len(record.noted) - len(asked)} not, of a balancer in trouble"
+    )
 
 
 def availability(verdict: Verdict, record: Record, outages: Outages) -> Iterator[str]:

@@ -26,6 +26,7 @@ from tests.system.storm.report import (
     availability,
     calls_table,
     faults_table,
+    judged,
 )
 from tests.system.storm.verdict import Verdict
 from tests.system.storm.yardstick import GivenTime, Yardstick
@@ -192,6 +193,7 @@ class Storm:
         yield ""
         yield from calls_table(self._record)
         yield ""
+        yield judged(verdict, self._record)
         longest = verdict.longest(self._record.noted)
         yield f"longest wait beside all outages: {longest:.2f} s"
         returns = max(self._outages.returns(given), default=0.0)

@@ -57,7 +57,7 @@ class Verdict:
 
     def judge(self, attempt: Attempt) -> str:
         """Say what is wrong with an attempt; nothing is the empty string."""
-        if self._says_nothing(attempt):
+        if self.says_nothing(attempt):
             return ""
         if attempt.outcome == LOST:
             return f"{attempt.balancer} was well"
@@ -78,7 +78,7 @@ class Verdict:
         waits = [
             self._seconds(attempt) - self.excused_seconds(attempt)
             for attempt in attempts
-            if not self._says_nothing(attempt)
+            if not self.says_nothing(attempt)
         ]
         return max(waits, default=0.0)
 
@@ -105,7 +105,7 @@ class Verdict:
     def _seconds(self, attempt: Attempt) -> float:
         return self._given(attempt.ended) - self._given(attempt.sent)
 
-    def _says_nothing(self, attempt: Attempt) -> bool:
+    def says_nothing(self, attempt: Attempt) -> bool:
         """Whether a balancer in trouble was asked, or on a connection from before: the
         client turns to the next one, the groups may be well."""
         lost = attempt.outcome == LOST
