@@ -100,7 +100,7 @@ class Operator(Client):
     :ivar prices: every price that was ever asked for, the last one last.
     """
 
-    SESSION_STEPS = 100
+    SESSION_STEPS: Final = 100
 
     def __init__(self, customer: Customer, random: Random) -> None:
         super().__init__(customer)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from tests.system.clusters import Cluster, running
 from tests.system.storm.attempts import Record
@@ -31,12 +31,12 @@ from tests.system.storm.report import (
 from tests.system.storm.verdict import Verdict
 from tests.system.storm.yardstick import GivenTime, Yardstick
 
-REPLICAS = 3
+REPLICAS: Final = 3
 
-HEALING_SECONDS_MAX = 30.0
+HEALING_SECONDS_MAX: Final = 30.0
 """So long after the last trouble all replicas of a group show the same digest."""
 
-EXTRA = "chaos = yes\n[timing]\nlog_kept = 300\n"
+EXTRA: Final = "chaos = yes\n[timing]\nlog_kept = 300\n"
 """A short log, so that snapshots are needed."""
 
 
