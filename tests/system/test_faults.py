@@ -26,29 +26,35 @@ class FaultTests(SynchronousTestCase):
         with running(Path(self.mktemp()), ONE_SHARD, extra=CHAOS) as cluster:
             cluster.start_all()
             with cluster.crowd(4) as crowd:
-                for group in cluster.groups:
-                    self._fault(cluster, group, "pause", "paused", "resume")
-                    self._fault(cluster, group, "isolate", "unreachable", "heal")
+                self._faults(cluster, "pause", "paused", "resume")
+                self._faults(cluster, "isolate", "unreachable", "heal")
                 crowd.shop_on()
                 crowd.verify()
             for group in cluster.groups:
                 cluster.wait_until_caught_up(group)
             cluster.stop()
 
-    def _fault(
-        self, cluster: Cluster, group: str, begin: str, state: str, end: str
-    ) -> None:
-        name = cluster.members(group)[0]
-        eventually(lambda: _leader(cluster, group) == name, f"{name} leads")
+    def _faults(self, cluster: Cluster, begin: str, state: str, end: str) -> None:
+        """Have every group's leader go, and come back."""
+        leaders = {group: cluster.members(group)[0] for group in cluster.groups}
         past = {"pause": "paused", "isolate": "isolated"}[begin]
-        self.assertEqual(cluster.do(f"{begin} {name}"), f"{past} {name}\n")
-        self.assertRegex(cluster.do("list"), rf"(?m)^{name} +\S+ +{state} +-$")
-        self.assertIn("already", cluster.do(f"{begin} {name}"))
+        for group, name in leaders.items():
+            self._wait_until_leads(cluster, group, name)
+            self.assertEqual(cluster.do(f"{begin} {name}"), f"{past} {name}\n")
+            self.assertRegex(cluster.do("list"), rf"(?m)^{name} +\S+ +{state} +-$")
+            self.assertIn("already", cluster.do(f"{begin} {name}"))
+        for group, name in leaders.items():
+            self._wait_until_replaced(cluster, group, name)
+            self.assertEqual(cluster.do(f"{end} {name}").split(), [_past(end), name])
+            self.assertIn("error: ", cluster.do(f"{end} {name}"))
+
+    def _wait_until_leads(self, cluster: Cluster, group: str, name: str) -> None:
+        eventually(lambda: _leader(cluster, group) == name, f"{name} leads")
+
+    def _wait_until_replaced(self, cluster: Cluster, group: str, name: str) -> None:
         eventually(
             lambda: _leader(cluster, group) not in (None, name), f"{name} is replaced"
         )
-        self.assertEqual(cluster.do(f"{end} {name}").split(), [_past(end), name])
-        self.assertIn("error: ", cluster.do(f"{end} {name}"))
 
     def test_processes_of_one_replica(self) -> None:
         """Admin lines reach a replica that hangs although its process has no other
