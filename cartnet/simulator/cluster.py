@@ -10,8 +10,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, Logger, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, Logger, globalLogPublisher
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from cartnet.calls.passwords import SALT_BYTES
 from cartnet.client.group import GroupClient
@@ -103,6 +104,7 @@ class SimulatedLogs:
         """Meanwhile keep what Twisted itself logs as well: errors that nobody handles,
         once the Deferreds that have them are collected."""
 
+        @implementer(ILogObserver)
         def observe(event: LogEvent) -> None:
             if event.get("log_failure") is not None:
                 self.failures.append(event["log_failure"])
