@@ -91,6 +91,21 @@ class VerdictTests(SynchronousTestCase):
         self.seen.orders[USER][0] = {**self.run_.orders[0], "total": 199}
         self.assert_wrong("S1", '"total":199')
 
+    def test_another_total(self) -> None:
+        """An order is not taken at another total than its user has expected."""
+        self.run_.shop()
+        self.run_.add(B, 1, 3)
+        self.run_.buy(B, 1).args["expected_total"] = 99
+        self.run_.end()
+        self.assert_wrong("S8", "O3", "expected_total=99")
+
+    def test_order_not_listed(self) -> None:
+        """A list that lacks an order which was acknowledged before it is wrong."""
+        self.run_.shop()
+        empty: dict[str, Any] = {"orders": [], "next": None}
+        self.run_.did(USER, "list_orders", empty, limit=1000)
+        self.assert_wrong("S8", "O5", "lacks")
+
     def test_stock_lost(self) -> None:
         """What was given is in stock or sold."""
         self.run_.shop()

@@ -32,6 +32,11 @@ class ModelTests(SynchronousTestCase):
             operation.answer = came
             self.history.end(operation, "ok")
 
+    def again(self, user: str, call: str, came: Any, **args: Any) -> None:
+        """Such an operation whose key was used up before."""
+        self.did(user, call, came, **args)
+        self.history.operations[-1].again = True
+
     def cart(self, version: int, *lines: tuple[str, int]) -> Any:
         return {
             "version": version,
@@ -85,6 +90,26 @@ class ModelTests(SynchronousTestCase):
 
         self.did("ada", "get_cart", self.cart(2, ("A", 4)))
         self.assert_incorrect("the cart of ada")
+
+    def test_repeated_add(self) -> None:
+        """A repeated call does nothing, and shows the cart as it is by then."""
+        self.fill()
+        self.did("ada", "add_to_cart", self.cart(2, ("A", 5)), item="A", quantity=3)
+        self.again("ada", "add_to_cart", self.cart(2, ("A", 5)), item="A", quantity=2)
+        self.check()
+
+        self.again("ada", "add_to_cart", self.cart(1, ("A", 2)), item="A", quantity=2)
+        self.assert_incorrect("the cart of ada")
+
+    def test_repeated_change(self) -> None:
+        """Likewise a repeated change of the operator's, and the inventory."""
+        args = {"item": "A", "quantity_change": 5}
+        self.did("operator", "update_inventory", self.stock(105), **args)
+        self.again("operator", "update_inventory", self.stock(105), **args)
+        self.check()
+
+        self.again("operator", "update_inventory", self.stock(110), **args)
+        self.assert_incorrect("the inventory")
 
     def test_line_in_order_and_cart(self) -> None:
         """An ordered line has left the cart (K5)."""
