@@ -117,7 +117,7 @@ def _look(seen: Seen, report: Report) -> None:
     report[
         "S6"
     ].looked_at = (
-        f"{count(len(keyed), 'key')} sent again, {count(made('S6'), 'call')} repeated"
+        f"{count(len(keyed), 'key')} sent again, {count(made('S6 K3'), 'call')} repeated"
     )
     if made("S7"):
         report["S7"].looked_at = ledger.stock_told(seen)
