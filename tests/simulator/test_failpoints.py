@@ -9,10 +9,14 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
+from cartnet.simulator.cluster import SimulatedCluster
+from cartnet.simulator.disk import Speed
+from cartnet.simulator.faults.disks import Disks
 from cartnet.simulator.faults.failpoints import FAILPOINTS, Failpoint, Failpoints
 from cartnet.simulator.faults.victims import Victims
 from cartnet.simulator.options import draw
 from cartnet.simulator.run import Run
+from cartnet.workload.findings import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,6 +178,29 @@ class FailpointTests(SynchronousTestCase):
     def test_after(self) -> None:
         """A replica dies just after each."""
         self.tour(*(point for point in FAILPOINTS if point.when == "after"))
+
+    def test_other_faults(self) -> None:
+        """A point stays armed when disks are mended, and a disk full when the point is
+        given up."""
+        cluster = SimulatedCluster(seed=1)
+        victims = Victims(cluster, cluster.world.random("faults"), None)
+        failpoints = Failpoints(victims, Tally(), cluster.kill)
+        disks = Disks(victims, Speed(), Tally())
+        hosts = [cluster.world.hosts[name] for name in victims.names]
+
+        def hooks() -> int:
+            return sum(len(host.disk.before) for host in hosts)
+
+        failpoints.arm(Failpoint("before", "writing to the log"), ["s1r0"])
+        disks.full()
+        self.assertEqual(hooks(), 2)
+        disks.mend()
+        self.assertEqual(hooks(), 1)
+        disks.full()
+        failpoints.disarm()
+        self.assertEqual(hooks(), 1)
+        disks.mend()
+        self.assertEqual(hooks(), 0)
 
     def test_names(self) -> None:
         """No two are alike, and there are as many as the proof asks for."""

@@ -33,7 +33,10 @@ class Truth:
     led_term: int = 0
 
     def commit(self, name: str, index: int, term: int, command: bytes) -> bool:
-        """Note an entry that ``name`` holds for committed; say whether it is new."""
+        """Note an entry that ``name`` holds for committed; say whether it is new.
+
+        :raises Incorrect: another was committed there.
+        """
         found = (term, command)
         known = self.committed.get(index)
         self.tally.require(
@@ -56,7 +59,10 @@ class Truth:
         return known is None
 
     def digest(self, name: str, index: int, value: str) -> None:
-        """Note the digest of the tables of ``name`` after ``index``."""
+        """Note the digest of the tables of ``name`` after ``index``.
+
+        :raises Incorrect: another replica's was another.
+        """
         who, known = self.digests.setdefault(index, (name, value))
         self.tally.require(
             "S4 R5 equal indexes have equal digests",
