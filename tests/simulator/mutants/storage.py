@@ -138,7 +138,8 @@ def _(replace: Replace) -> None:
 @mutant("M66", "a file that was started on before is taken for a damaged one")
 def _(replace: Replace) -> None:
     def count_start(cursor: Any) -> int:
-        if (starts := former(cursor)) > 1:
+        starts: int = former(cursor)
+        if starts > 1:
             raise journal.Damaged("started on before")
         return starts
 
