@@ -57,7 +57,7 @@ class LiveCheckTests(SynchronousTestCase):
         """A cluster that keeps its promises is clean; both files are written, and what
         others have in the shop is as it was."""
         with running(self.folder(), {"lb": 3, "s1": 3, "s2": 1, "it": 3}) as cluster:
-            cluster.start_all()
+            self.start(cluster)
             cluster.do("stock A 77")
             done = cluster.tool(
                 "check",
@@ -89,7 +89,7 @@ class LiveCheckTests(SynchronousTestCase):
     def test_chaos(self) -> None:
         """Faults are injected, all of them end, and the verdict is clean."""
         with running(self.folder(), extra=CHAOS) as cluster:
-            cluster.start_all()
+            self.start(cluster)
             cluster.do("stock A 77")
             done = cluster.tool("check", "--live", "--chaos", "--seconds", "8")
             self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
@@ -101,7 +101,7 @@ class LiveCheckTests(SynchronousTestCase):
         """Ctrl-C ends faults, takes the items back and tells what was seen so far, and
         so does the end of its terminal."""
         with running(self.folder(), extra=CHAOS) as cluster:
-            cluster.start_all()
+            self.start(cluster)
             cluster.do("stock A 77")
             script = str(Path(sysconfig.get_path("scripts")) / "cartnet")
             arguments = ["check", "--live", "--chaos", "--seconds", "600"]
@@ -127,7 +127,7 @@ class LiveCheckTests(SynchronousTestCase):
     def test_outage(self) -> None:
         """A cluster that crashes as a whole, and comes back, is no violation."""
         with running(self.folder(), {"lb": 3, "s1": 3, "it": 3}) as cluster:
-            cluster.start_all()
+            self.start(cluster)
             cluster.do("stock A 77")
             script = str(Path(sysconfig.get_path("scripts")) / "cartnet")
             with subprocess.Popen(
@@ -139,7 +139,7 @@ class LiveCheckTests(SynchronousTestCase):
             ) as tool:
                 eventually(lambda: OWN.search(cluster.do("stock")), "items are there")
                 cluster.kill("all")
-                cluster.start_all()
+                self.start(cluster)
                 out, err = tool.communicate(timeout=CONDITION_SECONDS_MAX)
             self.assertEqual((tool.returncode, err), (0, ""), out)
             self.assert_as_before(cluster)
@@ -158,7 +158,7 @@ class LiveCheckTests(SynchronousTestCase):
             gone = cluster.tool(*options)
             self.assert_line(gone, "is the cluster running", cluster.balancers[0])
 
-            cluster.start_all()
+            self.start(cluster)
             kept = cluster.folder / "kept.html"
             kept.write_text("as it was")
             self.assert_line(
@@ -175,6 +175,11 @@ class LiveCheckTests(SynchronousTestCase):
             )
             self.assertIsNone(OWN.search(cluster.do("stock")))
             cluster.stop()
+
+    def start(self, cluster: Cluster) -> None:
+        """Start all, and wait for what an operator needs."""
+        cluster.start_all()
+        cluster.operator_password()
 
     def assert_line(self, done: subprocess.CompletedProcess[str], *parts: str) -> None:
         self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)

@@ -91,55 +91,45 @@ def _heading(seen: Seen) -> str:
 
 def _look(seen: Seen, report: Report) -> None:
     """Say what was looked at."""
+
+    def say(name: str, *parts: str) -> None:
+        report[name].looked_at = ", ".join(parts)
+
     made, share = seen.findings.made, seen.share
     users = {each.user for each in seen.operations if each.user not in ("", "operator")}
-    placed = sum(map(len, seen.orders.values()))
+    placed = count(sum(map(len, seen.orders.values())), "order")
     if sessions := made("S1 a session"):
-        report["S1"].looked_at = (
-            f"{count(sessions, 'answer')} to known sessions,"
-            f" {count(made('S1 an acknowledged order'), 'order')} found again"
+        found = count(made("S1 an acknowledged order"), "order")
+        say(
+            "S1",
+            f"{count(sessions, 'answer')} to known sessions",
+            f"{found} found again",
         )
     if seen.leaders:
-        report["S2"].looked_at = (
-            f"{count(seen.heartbeats, 'heartbeat')},"
-            f" {count(len(seen.leaders), 'term')} with a leader"
-        )
+        terms = count(len(seen.leaders), "term")
+        say("S2", count(seen.heartbeats, "heartbeat"), f"{terms} with a leader")
     if compared := made("S4"):
-        report[
-            "S4"
-        ].looked_at = f"digests at {count(compared, 'common index', 'common indexes')}"
+        say("S4", f"digests at {count(compared, 'common index', 'common indexes')}")
     if carts := made("S5 K1"):
-        report["S5"].looked_at = (
-            f"{count(carts, 'cart')}, {count(made('S5 D1'), 'username')}, the"
-            f" inventory's {len(share.items)} items of this run"
-        )
+        items = f"the inventory's {len(share.items)} items of this run"
+        say("S5", count(carts, "cart"), count(made("S5 D1"), "username"), items)
     keyed = [e for e in seen.operations if e.key is not None and e.sendings > 1]
-    report[
-        "S6"
-    ].looked_at = (
-        f"{count(len(keyed), 'key')} sent again, {count(made('S6 K3'), 'call')} repeated"
-    )
+    repeated = count(made("S6 K3"), "call")
+    say("S6", f"{count(len(keyed), 'key')} sent again", f"{repeated} repeated")
     if made("S7"):
-        report["S7"].looked_at = ledger.stock_told(seen)
+        say("S7", ledger.stock_told(seen))
     if seen.orders:
-        report["S8"].looked_at = f"{count(placed, 'order')} of {len(seen.orders)} users"
-    if users:
-        report["S9"].looked_at = count(made("S9"), "username")
-    if seen.orders:
+        say("S8", f"{placed} of {len(seen.orders)} users")
         # Those of carts and of the inventory are looked at under S5.
         refused = [e for e in seen.operations if _is_refused_checkout(seen, e)]
         none = "" if report["S10"].wrong else "none of them by "
-        report[
-            "S10"
-        ].looked_at = (
-            f"{count(placed, 'order')}, {none}{count(len(refused), 'refused checkout')}"
-        )
-    events = sum(watcher.events for watcher in seen.watchers)
-    if events:
-        report["feeds"].looked_at = (
-            f"{count(events, 'event')} to {count(len(seen.watchers), 'watcher')},"
-            f" {count(made('F3'), 'table')} compared"
-        )
+        say("S10", placed, f"{none}{count(len(refused), 'refused checkout')}")
+    if users:
+        say("S9", count(made("S9"), "username"))
+    if events := sum(watcher.events for watcher in seen.watchers):
+        watchers = count(len(seen.watchers), "watcher")
+        tables = count(made("F3"), "table")
+        say("feeds", f"{count(events, 'event')} to {watchers}", f"{tables} compared")
     entangled = seen.findings.reached[_ENTANGLED]
     if entangled:
         report["S5"].notes.append(
