@@ -159,6 +159,11 @@ class Transport:
 
     # --- Facts ---------------------------------------------------------------------
 
+    @property
+    def is_established(self) -> bool:
+        """Whether a protocol has this end, and it has not ended."""
+        return self._protocol is not None and not self.disconnected
+
     def getPeer(self) -> IPv4Address:
         return self._peer
 

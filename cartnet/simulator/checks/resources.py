@@ -19,8 +19,9 @@ def excess(cluster: SimulatedCluster) -> str | None:
         calls = len(world.hosts[name].seams.clock.getDelayedCalls())
         if calls > CALLS_AT_PEACE_MAX:
             return f"{name} has {calls} delayed calls"
-        # An end whose other one died in silence is the kernel's to find, by keep-alive.
-        living = [e for e in world.network.ends(name) if not e.other.disconnected]
+        # An end whose other one died in silence, perhaps before it was established, is
+        # the kernel's to find, by keep-alive.
+        living = [e for e in world.network.ends(name) if e.other.is_established]
         others = Counter(end.remote for end in living)
         for other, ends in others.items():
             if ends > _connections_max(cluster, name, other):

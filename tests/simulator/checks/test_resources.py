@@ -37,3 +37,23 @@ class ResourcesTests(SynchronousTestCase):
         held = [end.remote for end in cluster.world.network.ends(member.name)]
         self.assertEqual(held.count("somebody"), 3)
         self.assertIsNone(excess(cluster))
+
+    def test_half_a_connection(self) -> None:
+        """Nor those whose dialler died before it had them."""
+        cluster = SimulatedCluster(1)
+        cluster.start()
+        cluster.run_until_serving()
+        cluster.run_for(5)
+
+        late = cluster.world.host("late")
+        member = cluster.topology.group("s1").members[0]
+        for _ in range(2):
+            endpoint = late.seams.network.client(member.address)
+            endpoint.connect(Factory.forProtocol(Protocol))
+        late.pause()
+        cluster.run_for(1)
+        late.crash()
+        cluster.run_for(1)
+        held = [end.remote for end in cluster.world.network.ends(member.name)]
+        self.assertEqual(held.count("late"), 2)
+        self.assertIsNone(excess(cluster))
