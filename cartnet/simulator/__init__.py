@@ -14,7 +14,6 @@ Read in this order::
     faults/       what is done to it
     checks/       what must hold of it
     run.py        one run: faults for some time, then peace and a verdict
-    shopper.py    for scripts: a user who goes on until each thing is certainly done
 
 Its customers, and what they must not have seen, are :mod:`cartnet.workload`'s.
 It hands the production classes their :class:`~cartnet.seams.Seams`; nothing in the

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.errors import Refused
 from cartnet.simulator.cluster import SimulatedCluster
-from cartnet.simulator.shopper import Shopper
+from tests.simulator.shopper import Shopper
 
 
 class ClusterTests(SynchronousTestCase):

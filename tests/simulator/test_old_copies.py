@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.simulator.cluster import SimulatedCluster
-from cartnet.simulator.shopper import Shopper
 from tests.simulator.running import assert_clean
+from tests.simulator.shopper import Shopper
 
 NAMES = ("s1r0", "s1r1", "s1r2")
 

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from cartnet.consensus.timing import DISK_STALL_SECONDS
 from cartnet.errors import Refused
 from cartnet.simulator.cluster import SimulatedCluster
-from cartnet.simulator.shopper import Shopper
 from tests.simulator.running import assert_clean
+from tests.simulator.shopper import Shopper
 
 STALL_SECONDS = 10.0
 NOTICED_SECONDS_MAX = 0.5
