@@ -12,6 +12,7 @@ from cartnet.storage.snapshot import OWN_TABLES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cartnet.simulator.disk import SimulatedDisk
     from cartnet.simulator.faults.victims import Victims
     from cartnet.workload.findings import Tally
 
@@ -128,13 +129,13 @@ class Disks:
         self._cluster.world.clock.callLater(seconds, cut)
 
     def wipe(self) -> bool:
-        """Cut the power of a replica and lose all that its disk has."""
-        name = self._victims.spare()
-        if name is None:
-            return False
-        self._cluster.kill(name, power_lost=True)
-        self._cluster.world.hosts[name].disk.wipe()
-        return True
+        """Cut the power of as many replicas as may be lost, and lose all that their
+        disks have."""
+        names = self._victims.spares()
+        self._cluster.kill(*names, power_lost=True)
+        for name in names:
+            self._cluster.world.hosts[name].disk.wipe()
+        return bool(names)
 
     def old_copy(self) -> bool:
         """Put a copy in place of a replica's disk: the one that was made some seconds
@@ -156,13 +157,15 @@ class Disks:
         return True
 
     def flip(self) -> bool:
-        """Change one bit, wherever it is, behind SQLite's back."""
-        name = self._victims.spare()
-        if name is None:
-            return False
-        self._cluster.kill(name)
-        disk = self._cluster.world.hosts[name].disk
-        (image,) = disk.copy().values()
+        """Change one bit, wherever it is, behind SQLite's back; on as many replicas as
+        may be lost."""
+        names = self._victims.spares()
+        self._cluster.kill(*names)
+        flipped = [self._flip(self._cluster.world.hosts[name].disk) for name in names]
+        return any(flipped)
+
+    def _flip(self, disk: SimulatedDisk) -> bool:
+        ((path, image),) = disk.copy().items()
         if not image:
             return False
         # Storage's own rows are few, and small: by chance alone they would be spared.
@@ -171,7 +174,6 @@ class Disks:
             places = self._random.choice(own)
         place = self._random.choice(places)
         flipped = bytes([image[place] ^ (1 << self._random.randrange(8))])
-        (path,) = disk.files
         disk.restore({path: image[:place] + flipped + image[place + 1 :]})
         return True
 

@@ -67,6 +67,16 @@ class Victims:
         self.cluster.run_for(MEETING_SECONDS)
         return name if self.all_count(name) else None
 
+    def spares(self) -> list[str]:
+        """One such, and at times as many as may be lost at once: two of five."""
+        name = self.spare()
+        if name is None:
+            return []
+        others = [*self.cluster.topology.group_of(name).names]
+        others.remove(name)
+        more = self.random.randrange(len(others) // 2)
+        return [name, *self.random.sample(others, more)]
+
     def all_count(self, name: str) -> bool:
         """Whether all members of a replica's group run, with files that count."""
         replicas = self.cluster.replicas
