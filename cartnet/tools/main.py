@@ -63,28 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Tools for a cartnet cluster; twistd cartnet runs one.",
     )
     parser.add_argument("--version", action="version", version=f"cartnet {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "-c",
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="the configuration [default: ./cartnet.ini, else the demo's]",
-    )
-    data = argparse.ArgumentParser(add_help=False)
-    data.add_argument(
-        "--data", type=Path, metavar="DIR", help="where the databases are"
-    )
-    web = argparse.ArgumentParser(add_help=False)
-    web.add_argument(
-        "--url", metavar="URL", help="speak to the console there, by HTTP, instead"
-    )
-    web.add_argument(
-        "--password-file",
-        type=Path,
-        metavar="FILE",
-        help="the operator's password [default: as configured, or as in DIR]",
-    )
+    common, data, web = _shared_options()
     tools = parser.add_subparsers(required=True, metavar="TOOL")
 
     tool = tools.add_parser(
@@ -142,6 +121,34 @@ def _parser() -> argparse.ArgumentParser:
     simulate_options.add_options(tool)
     tool.set_defaults(run=_simulate)
     return parser
+
+
+def _shared_options() -> tuple[argparse.ArgumentParser, ...]:
+    """What several tools can be told: the configuration, where its databases are, and
+    how to reach a console."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the configuration [default: ./cartnet.ini, else the demo's]",
+    )
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument(
+        "--data", type=Path, metavar="DIR", help="where the databases are"
+    )
+    web = argparse.ArgumentParser(add_help=False)
+    web.add_argument(
+        "--url", metavar="URL", help="speak to the console there, by HTTP, instead"
+    )
+    web.add_argument(
+        "--password-file",
+        type=Path,
+        metavar="FILE",
+        help="the operator's password [default: as configured, or as in DIR]",
+    )
+    return common, data, web
 
 
 def _configuration(parsed: argparse.Namespace) -> Configuration:
