@@ -131,6 +131,7 @@ PINNED = {
     "M64": pinned(1, "R7", "wiped disk", "crash leader", **BUSY),
     "M65": pinned(1, "L1", log_kept=5),
     "M66": pinned(1, "S4", "crash"),
+    "M67": pinned(1, "K3", **BUSY, stock=20),
     "M68": pinned(1, "O3", **BUSY, users=4),
     "M69": pinned(1, "L1", think_seconds=3.0, users=1),
     "M70": pinned(1, "W7"),

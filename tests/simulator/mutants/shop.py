@@ -204,3 +204,14 @@ def _(replace: Replace) -> None:
 @mutant("M73", "a session that was ended goes on")
 def _(replace: Replace) -> None:
     replace(accounts, "close_session", lambda *_: SessionClosed())
+
+
+@mutant("M67", "a call that was refused is answered with success when it is repeated")
+def _(replace: Replace) -> None:
+    def recall(cursor: Any, keyed: Any, now: int) -> Any:
+        recalled = former(cursor, keyed, now)
+        if isinstance(recalled, keys.Remembered):
+            return msgspec.structs.replace(recalled, refusal=None)
+        return recalled
+
+    former = replace(keys, "recall", recall)
