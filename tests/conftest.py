@@ -11,10 +11,13 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _interruptible() -> None:
-    """Have what tests start hear of SIGINT: a shell's background jobs ignore it, and so
-    would all that they start."""
+def _signals() -> None:
+    """Have what tests start hear of Ctrl-C and of its terminal's end: a shell's
+    background jobs ignore the one, nohup the other, and all that they start would too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # A handler is this process's own; what it starts has the default.
+        signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 @pytest.fixture(scope="session", autouse=True)
