@@ -12,8 +12,8 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def _signals() -> None:
-    """Have what tests start hear of Ctrl-C and of its terminal's end: a shell's
-    background jobs ignore the one, nohup the other, and all that they start would too."""
+    """Have what tests start hear of Ctrl-C and of its terminal's end, whatever runs the
+    tests: a shell's background jobs ignore the one, nohup the other, for all below."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         # A handler is this process's own; what it starts has the default.
