@@ -131,7 +131,9 @@ class OperatorAccount:
     async def _of_mine(self) -> str | None:
         """The password that this replica made, perhaps before it was started again."""
         if self._made is None:
-            self._made = await self._on_disk(self._first.proposed)
+            proposed = await self._on_disk(self._first.proposed)
+            # One may have been made meanwhile, and this look was before it.
+            self._made = self._made or proposed
         return self._made
 
     async def _look(self) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -75,7 +75,11 @@ class FirstPasswords:
 class Shop:
     """Three replicas of a shard, three of the inventory; the first of each leads."""
 
-    def __init__(self, operator_password: str | None = "operator's own") -> None:
+    def __init__(
+        self,
+        operator_password: str | None = "operator's own",
+        in_thread: Callable[..., Deferred[Any]] | None = None,
+    ) -> None:
         self.clock = Clock()
         self.shard = MemoryGroup("s1", "shard", self.clock)
         self.inventory = MemoryGroup("it", "inventory", self.clock)
@@ -88,6 +92,8 @@ class Shop:
         self._ids = itertools.count()
         self._operator_password = operator_password
         self._seams = memory_seams(self.clock, counting_bytes())
+        if in_thread is not None:
+            self._seams = replace(self._seams, in_thread=in_thread)
         self._passwords = Passwords(
             self.hasher, self._seams.in_thread, self._seams.token_bytes
         )

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.errors import Refused
@@ -29,6 +31,28 @@ TAKE = {
     "expected_total": None,
     "finished": 0,
 }
+
+
+class Threads:
+    """What is done in threads is done at once, and heard of later.
+
+    :ivar waiting: what nobody has heard of yet, and who will.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Deferred[Any], Any]] = []
+
+    def __call__(
+        self, function: Callable[..., Any], *args: Any, **kw: Any
+    ) -> Deferred[Any]:
+        heard: Deferred[Any] = Deferred()
+        self.waiting.append((heard, function(*args, **kw)))
+        return heard
+
+    def finish(self) -> None:
+        """Tell of the first one."""
+        heard, result = self.waiting.pop(0)
+        heard.callback(result)
 
 
 class InventoryTestCase(SynchronousTestCase):
@@ -369,6 +393,27 @@ class FormingTests(InventoryTestCase):
         self.assertEqual(self.refused("get_inventory").code, "unavailable")
         self.shop.inventory.commit()
         self.ok("get_inventory")
+
+    def test_a_late_look(self) -> None:
+        """A look at the disk that comes back after a password was made does not have it
+        forgotten, whichever of the first looks that is."""
+        for late in range(len(self._with_threads()[1].waiting)):
+            shop, threads = self._with_threads()
+            looks = len(threads.waiting)
+            threads.waiting.append(threads.waiting.pop(late))
+            for _ in range(looks):
+                threads.finish()
+            while threads.waiting:
+                threads.finish()
+            self.assertEqual(len(shop.operator_passwords), 1, late)
+
+    def _with_threads(self) -> tuple[Shop, Threads]:
+        """A shop whose inventory has just got its first leader."""
+        threads = Threads()
+        shop = Shop(None, threads)
+        self.addCleanup(shop.stop)
+        shop.inventory.elect("it0")
+        return shop, threads
 
     def test_a_disk_that_refuses(self) -> None:
         """What cannot be written down is not proposed; it is tried again."""
