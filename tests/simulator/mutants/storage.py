@@ -118,11 +118,14 @@ def _(replace: Replace) -> None:
     first: dict[str, str] = {}
 
     def save(cursor: Any, new: Any) -> None:
-        meta = owner.read(cursor)
+        try:
+            meta = owner.read(cursor)
+        except sqlite3.OperationalError:
+            return former(cursor, new)  # The file is only being made.
         if first.setdefault(meta["replica"], meta["file_id"]) != meta["file_id"]:
             blank = msgspec.structs.replace(new.hard_state, vote=None)
             new = changed(new, hard_state=blank)
-        former(cursor, new)
+        return former(cursor, new)
 
     former = replace(journal, "save", save)
 
