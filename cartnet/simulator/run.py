@@ -112,6 +112,7 @@ class Run:
     def run(self, minutes: float) -> Outcome:
         """Faults for so many minutes, then peace; never raises what it finds."""
         told, status = "", 0
+        gc.collect()  # What earlier runs in this process have left is not this one's.
         try:
             with self.cluster.logs.unhandled():
                 self._live(minutes)
