@@ -193,6 +193,15 @@ class SimulatedCluster:
             del self.replicas[name]
             self.world.hosts[name].crash(power_lost=power_lost)
 
+    def all_count(self, group: str) -> bool:
+        """Whether all members of a group run, with files that count."""
+        return all(
+            member in self.replicas
+            and self.replicas[member].gate.state == "alive"
+            and self.replicas[member].status().role not in ("learner", "-")
+            for member in self.topology.group(group).names
+        )
+
     def leader(self, group: str) -> str | None:
         """Who may serve, by its own belief; of two the one of the greater term."""
         leaders = [

@@ -30,12 +30,14 @@ class Link:
     :ivar delay_min: seconds that everything takes.
     :ivar delay_mean: seconds, the mean of what comes on top (exponential).
     :ivar loss: how likely a write is lost whole: for protocols of one line a write.
+    :ivar lost: what those begin with that may be; by default, whatever is sent.
     :ivar split: how likely a write arrives in two pieces.
     """
 
     delay_min: float = 0.000_2
     delay_mean: float = 0.000_3
     loss: float = 0.0
+    lost: bytes = b""
     split: float = 0.02
     cut: Cut | None = None
     held: deque[Callable[[], None]] = field(default_factory=deque)
@@ -137,7 +139,7 @@ class SimulatedNetwork:
         for link in self._links.values():
             usual = self._new_link()
             link.delay_min, link.delay_mean = usual.delay_min, usual.delay_mean
-            link.loss = usual.loss
+            link.loss, link.lost = usual.loss, usual.lost
 
     # --- For endpoints and transports ----------------------------------------------
 
@@ -172,11 +174,13 @@ class SimulatedNetwork:
     def remove(self, end: Transport) -> None:
         self._ends.pop(end, None)
 
-    def loses(self, source: str, target: str) -> bool:
-        """Decide whether what is sent now will never arrive."""
+    def loses(self, source: str, target: str, data: bytes = b"") -> bool:
+        """Decide whether what is sent now, data or a handshake's, will never arrive."""
         link = self.link(source, target)
         return link.cut == "lost" or (
-            link.loss > 0 and self.random.random() < link.loss
+            link.loss > 0
+            and data.startswith(link.lost)
+            and self.random.random() < link.loss
         )
 
     def carry(self, source: str, target: str, arrive: Callable[[], None]) -> None:

@@ -14,7 +14,6 @@ from cartnet.simulator.checks.resources import excess
 from cartnet.simulator.checks.verdict import Checks
 from cartnet.simulator.cluster import SimulatedCluster
 from cartnet.simulator.faults.nemesis import Nemesis
-from cartnet.simulator.faults.victims import Victims
 from cartnet.workload.crowd import Crowd
 from cartnet.workload.findings import Incorrect, Stuck, Tally
 from cartnet.workload.watcher import SILENCE_SECONDS_MAX
@@ -228,9 +227,8 @@ class Run:
 
     def _uncounted(self) -> str | None:
         """In which groups not all members count, with the files that they have now."""
-        victims = Victims(self.cluster, self._random, None)
-        groups = self.cluster.topology.groups
-        without = [g.name for g in groups if not victims.all_count(g.names[0])]
+        groups = [group.name for group in self.cluster.topology.groups]
+        without = [name for name in groups if not self.cluster.all_count(name)]
         return ", ".join(without) or None
 
     def _unserved(self) -> str | None:

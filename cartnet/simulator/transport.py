@@ -82,7 +82,7 @@ class Transport:
         if self.disconnected or not data:
             return
         network.writes += 1
-        if network.loses(self.local, self.remote):
+        if network.loses(self.local, self.remote, data):
             network.writes_lost += 1
             return
         if self.spoil is not None:

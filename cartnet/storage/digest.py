@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from cartnet.seams import Connection, Cursor
 
 HASH_BYTES: Final = 32
+DIGITS_SHOWN_MIN: Final = 16
+"""Of digests that people are shown; of hexadecimal ones, 64 bits."""
+
 _MODULUS: Final = 1 << (8 * HASH_BYTES)
 
 # MessagePack tells integers, text, null and blobs apart, each in its shortest form.
@@ -48,7 +51,7 @@ def row_hash(row: tuple[object, ...]) -> int:
 
 def told_apart(*digests: str) -> list[str]:
     """Shorten digests for people, but leave those that differ different."""
-    digits = 16
+    digits = DIGITS_SHOWN_MIN
     longest = max(map(len, digests), default=0)
     while digits < longest and len({d[:digits] for d in digests}) < len(set(digests)):
         digits *= 2

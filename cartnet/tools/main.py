@@ -123,7 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _shared_options() -> tuple[argparse.ArgumentParser, ...]:
+def _shared_options() -> tuple[
+    argparse.ArgumentParser, argparse.ArgumentParser, argparse.ArgumentParser
+]:
     """What several tools can be told: the configuration, where its databases are, and
     how to reach a console."""
     common = argparse.ArgumentParser(add_help=False)

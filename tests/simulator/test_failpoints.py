@@ -129,8 +129,7 @@ class Tour(Run):
 
     def wipe_follower(self) -> None:
         follower = self.follower()
-        victims = Victims(self.cluster, self.cluster.world.random("wipes"), "s1")
-        if follower is not None and victims.all_count(follower):
+        if follower is not None and self.cluster.all_count("s1"):
             self.cluster.kill(follower)
             self.cluster.world.hosts[follower].disk.wipe()
             self.cluster.start(follower)

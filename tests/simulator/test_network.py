@@ -284,6 +284,18 @@ class CutTests(NetworkTestCase):
         self.assertEqual(len(far.received) // 8, 1000 - self.network.writes_lost)
         self.assertTrue(200 < self.network.writes_lost < 400)
 
+    def test_loss_of_some(self) -> None:
+        """Or only those that begin in a certain way: no handshake, nor what follows."""
+        self.network.link("a", "b").loss = 1.0
+        self.network.link("a", "b").lost = b"lost"
+        near, far = self.connect()
+
+        for data in (b"hello", b"lost", b"there"):
+            near.transport.write(data)
+        self.world.clock.run_for(1)
+
+        self.assertEqual(far.received, b"hellothere")
+
 
 class BackpressureTests(NetworkTestCase):
     """A reader that does not keep up."""

@@ -50,6 +50,7 @@ LAST_LINES = 5
 
 
 _given: set[int] = set()
+"""The ports that :func:`free_ports` has returned: nobody may be listening there yet."""
 
 
 def free_ports(count: int) -> list[int]:

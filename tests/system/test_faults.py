@@ -106,7 +106,7 @@ class FaultTests(SynchronousTestCase):
         cluster.wait_until_caught_up("s1")
 
     def _transfers(self, cluster: Cluster) -> None:
-        eventually(lambda: _leader(cluster, "s1") == "s1r0", "s1r0 leads")
+        self._wait_until_leads(cluster, "s1", "s1r0")
         self.assertEqual(cluster.do("transfer s1 s1r2"), "transferred s1 to s1r2\n")
         self.assertEqual(cluster.do("leader s1"), "s1r2\n")
         for command, error in {
@@ -120,7 +120,7 @@ class FaultTests(SynchronousTestCase):
             "pause nobody": "no replica is called nobody",
         }.items():
             self.assertEqual(cluster.do(command), f"error: {error}\n")
-        eventually(lambda: _leader(cluster, "s1") == "s1r0", "s1r0 leads again")
+        self._wait_until_leads(cluster, "s1", "s1r0")
         cluster.do("pause s1r2")
         self.assertEqual(cluster.do("transfer s1 s1r2"), "error: s1r2 is paused\n")
         cluster.do("resume s1r2")

@@ -149,7 +149,7 @@ class Disks:
         copies.append(disk.copy())
         self._cluster.start(name)
         self._cluster.run_for(self._random.uniform(1, 3))
-        if not self._victims.all_count(name):
+        if not self._cluster.all_count(self._cluster.topology.group_of(name).name):
             return False
         self._cluster.kill(name)
         disk.restore(self._random.choice(copies))

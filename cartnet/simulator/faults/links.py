@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 CHOSEN: Final = 0.6
 """The share of links that one fault is done to."""
 
+MESSAGE: Final = b'{"type":'
+"""What messages between members begin with, and nothing else does."""
+
 
 class Links:
     """Cuts, resets and delays; each says whether it could strike."""
@@ -84,7 +87,7 @@ class Links:
             if one != other and self._random.random() < CHOSEN
         ]
         for link in links:
-            link.loss = loss
+            link.loss, link.lost = loss, MESSAGE
         return bool(links)
 
     def client_cut(self) -> bool:

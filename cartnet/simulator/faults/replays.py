@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Final
 
+from cartnet.consensus.messages import InstallSnapshot
+from cartnet.simulator.faults.links import MESSAGE
 from cartnet.wire.messages import BadMessage, decode_message
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Replays:
     def _hear(self, source: str, target: str, data: bytes) -> None:
         if source not in self._victims.names or target not in self._victims.names:
             return
-        if not (data.startswith(b'{"type":') and data.endswith(b"\n")):
+        if not (data.startswith(MESSAGE) and data.endswith(b"\n")):
             return  # A part of a line, or of a handshake.
         lives = self._life(source), self._life(target)
         for line in data.splitlines():
@@ -65,6 +67,8 @@ class Replays:
     def replay(self) -> bool:
         """Play old messages again, or for some time what is said, a little later."""
         random = self._victims.random
+        for heard in tuple(self._kept.get(InstallSnapshot, ())):
+            self._play(*heard)  # All of them: chance would hardly come to one.
         if random.random() < 0.5:
             seconds = random.uniform(0, ECHO_SECONDS_MAX)
             self._echo_until = self._cluster.world.clock.seconds() + seconds

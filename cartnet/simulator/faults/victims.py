@@ -65,7 +65,7 @@ class Victims:
             if member not in self.cluster.replicas:
                 self.cluster.start(member)
         self.cluster.run_for(MEETING_SECONDS)
-        return name if self.all_count(name) else None
+        return name if self.cluster.all_count(group.name) else None
 
     def spares(self) -> list[str]:
         """One such, and at times as many as may be lost at once: two of five."""
@@ -76,13 +76,3 @@ class Victims:
         others.remove(name)
         more = self.random.randrange(len(others) // 2)
         return [name, *self.random.sample(others, more)]
-
-    def all_count(self, name: str) -> bool:
-        """Whether all members of a replica's group run, with files that count."""
-        replicas = self.cluster.replicas
-        return all(
-            member in replicas
-            and replicas[member].gate.state == "alive"
-            and replicas[member].status().role not in ("learner", "-")
-            for member in self.cluster.topology.group_of(name).names
-        )
