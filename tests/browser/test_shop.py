@@ -37,7 +37,7 @@ def test_the_whole_story(visits: Visits, shop: Shop) -> None:
     expect(ann.locator("#connection")).to_have_text("Live")
     ann.get_by_role("link", name=f"Account of {user}").click()
     ann.get_by_role("button", name="Log out").click()
-    ann.get_by_role("link", name="Log in").click()
+    ann.get_by_role("navigation").get_by_role("link", name="Log in").click()
     ann.get_by_label("Username").fill(user)
     ann.get_by_label("Password", exact=True).fill(PASSWORD)
     ann.get_by_role("button", name="Log in").click()

@@ -140,6 +140,7 @@ def test_the_operator_is_offered_no_cart(visits: Visits, shop: Shop) -> None:
     page = visits.page()
     log_in(page, user)
     page.goto("/")
+    expect(page.get_by_text("Your cart is empty")).to_be_visible()
     expect(item(page, thing).get_by_role("button", name="Add")).to_be_enabled()
 
     log_in(page, "operator", shop.cluster.operator_password())
@@ -149,6 +150,25 @@ def test_the_operator_is_offered_no_cart(visits: Visits, shop: Shop) -> None:
     for place in ("cart", "checkout", "orders"):
         page.evaluate(f"location.hash = '#/{place}'")
         expect(page.locator("#main")).to_contain_text("No cart for the operator")
+
+
+def test_the_operators_cart_is_not_asked_for(visits: Visits, shop: Shop) -> None:
+    """A page knows that there is none: the browser's console stays clean."""
+    page = visits.page()
+    sent: list[str] = []
+
+    def keep(frame: str | bytes) -> None:
+        sent.append(str(frame))
+
+    page.on("websocket", lambda socket: socket.on("framesent", keep))
+    log_in(page, "operator", shop.cluster.operator_password())
+
+    page.goto("/")
+    expect(page.get_by_role("link", name="Account of operator")).to_be_visible()
+    expect(page.locator("#connection")).to_have_text("Live")
+
+    assert any("watch_inventory" in frame for frame in sent)
+    assert not any("watch_cart" in frame for frame in sent)
 
 
 def test_one_tab_too_many_says_so_and_works(visits: Visits, shop: Shop) -> None:

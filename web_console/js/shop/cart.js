@@ -295,7 +295,8 @@ export class Cart extends Store {
     this.#user = user;
     if (!same) this.#clear();
     if (reconnect) this.socket.reopen();
-    if (user !== null) this.#watch(user);
+    // Whoever runs the shop has no cart: asking for it would be forbidden.
+    if (user !== null && !this.session.operates) this.#watch(user);
     this.changed();
   }
 

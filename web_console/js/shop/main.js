@@ -78,7 +78,7 @@ onOutcome((code, method, path) => {
 socket.addEventListener("state", () => {
   if (socket.state !== "crowded") return;
   inventory.retry();
-  if (session.user) cart.load();
+  if (session.user && !session.operates) cart.load();
 });
 
 // --- Views ----------------------------------------------------------------------------
