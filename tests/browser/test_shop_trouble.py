@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import APIResponse, Route, expect
 
 from tests.browser.test_shop import item, line, quantity
 from tests.browser.visits import PASSWORD, Shop, Visits, log_in, violations
@@ -130,6 +130,40 @@ def test_a_reload_without_a_majority_keeps_the_name(visits: Visits, shop: Shop) 
 
     expect(page.get_by_text("No orders yet")).to_be_visible()
     expect(page.locator("#connection")).to_have_text("Live")
+
+
+def test_who_logs_out_is_not_asked_to_log_in_again(visits: Visits, shop: Shop) -> None:
+    """The server ends what the session watched before the page has its answer."""
+    user = shop.account()
+    page = visits.page()
+    page.add_init_script(
+        """window.WebSocket = class extends WebSocket {
+          constructor(...args) {
+            super(...args);
+            this.addEventListener("message", ({ data }) => {
+              const refused = data.includes("unauthenticated");
+              if (refused) document.documentElement.dataset.refused = "yes";
+            });
+          }
+        };"""
+    )
+    log_in(page, user)
+    page.goto("/")
+    expect(page.get_by_text("Your cart is empty")).to_be_visible()
+    page.get_by_role("link", name=f"Account of {user}").click()
+    answers: list[tuple[Route, APIResponse]] = []
+    page.route(
+        "**/api/v1/session",
+        lambda route: answers.append((route, route.fetch())),
+    )
+
+    page.locator("#view").get_by_role("button", name="Log out").click()
+    expect(page.locator("html")).to_have_attribute("data-refused", "yes")
+    ((route, answer),) = answers
+    route.fulfill(response=answer)
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Shop")
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_the_operator_is_offered_no_cart(visits: Visits, shop: Shop) -> None:

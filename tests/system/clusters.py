@@ -13,8 +13,9 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.system.customers import PASSWORD, Customer
 from tests.system.lines import Admin, Line, Lost, Refused, tokens_in
@@ -49,16 +50,36 @@ LAST_LINES = 5
 """Of each log, where a process has ended by itself."""
 
 
+PORTS: Final = range(20_000, 32_000)
+"""Below those that the kernel hands out."""
+
+PORTS_A_PROCESS: Final = 3_000
+
 _given: set[int] = set()
 """The ports that :func:`free_ports` has returned: nobody may be listening there yet."""
 
 
+@cache
+def _own_ports() -> tuple[socket.socket, range]:
+    """Ports that no other process draws from while this one lives, and what says so: a
+    socket at the one before them."""
+    for first in PORTS[::PORTS_A_PROCESS]:
+        guard = socket.socket()
+        try:
+            guard.bind(("127.0.0.1", first))
+        except OSError:
+            guard.close()
+        else:
+            return guard, range(first + 1, first + PORTS_A_PROCESS)
+    processes = len(PORTS) // PORTS_A_PROCESS
+    raise AssertionError(f"{processes} processes run tests already: end one of them")
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, nor was ever told to by this process, ascending,
-    below those the kernel hands out.
-    """
+    """Ports that nobody listens on, nor was ever told to, ascending."""
     found: list[int] = []
-    for port in random.sample(range(20_000, 30_000), 10 * count):
+    _, ports = _own_ports()
+    for port in random.sample(ports, min(10 * count, len(ports))):
         if port in _given:
             continue
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -66,6 +87,7 @@ def free_ports(count: int) -> list[int]:
             found.append(port)
         if len(found) == count:
             break
+    assert len(found) == count, f"{len(found)} ports are free, {count} are needed"
     _given.update(found)
     return sorted(found)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,7 +95,10 @@ class CtlTests(TestCase):
 
     async def test_unix_socket(self) -> None:
         """A socket file does as well as a port."""
-        path = Path(self.mktemp()).absolute().with_name("s")
+        # Not beside other temporary files: a socket's path has at most 107 bytes.
+        folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        path = folder / "s"
         assert isinstance(reactor, PosixReactorBase)
         port = reactor.listenUNIX(str(path), self.factory)
         self.addCleanup(port.stopListening)

@@ -22,6 +22,7 @@ export class Session extends Store {
   away = false;
   elsewhere = null;
   #turn = 0;
+  #leaving = false;
 
   constructor() {
     super();
@@ -98,10 +99,13 @@ export class Session extends Store {
   }
 
   async logOut() {
+    this.#leaving = true;
     try {
       await api("DELETE", "/session");
     } catch (error) {
       if (error.code !== "unauthenticated") throw error;
+    } finally {
+      this.#leaving = false;
     }
     this.#turn += 1;
     this.#be({ user: null });
@@ -110,6 +114,8 @@ export class Session extends Store {
 
   /** Some call was answered `unauthenticated`: whoever shows this asks to log in. */
   ended() {
+    // Who logs out has ended it: others may hear of that before the answer comes.
+    if (this.#leaving) return;
     if (this.user) {
       this.expired = this.user;
       this.user = null;
