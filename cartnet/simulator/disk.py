@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -87,16 +88,29 @@ class SimulatedDisk:
         self.tearing = False
         self.lost = self.torn = 0
         self._stalled_until = 0.0
+        self._stalled: list[DelayedCall] = []
         self._workers: dict[SimulatedWorker, None] = {}
 
     def stall(self, seconds: float) -> None:
         """Have no sync that begins from now on end before so many seconds are over."""
         self._stalled_until = self.clock.seconds() + seconds
 
+    def go_on(self) -> None:
+        """End the stall, and the syncs that it has held up."""
+        self._stalled_until = 0.0
+        for sync in self._stalled:
+            if sync.active():
+                sync.reset(0)
+        self._stalled.clear()
+
     @property
     def sync_seconds_min(self) -> float:
         """What a sync takes at least that begins now."""
         return max(0.0, self._stalled_until - self.clock.seconds())
+
+    def stalled(self, sync: DelayedCall) -> None:
+        """The end of a sync that has begun in a stall."""
+        self._stalled.append(sync)
 
     def open(self, path: Path, *, read_only: bool) -> SimulatedWorker:
         if path not in self.files:
@@ -116,6 +130,7 @@ class SimulatedDisk:
         self.process.end()
         self.process = Process()
         self.refused = False
+        self._stalled.clear()
         self._workers.clear()
         for file in self.files.values():
             loses = power_lost and (self.tearing or self.random.random() < 0.75)
@@ -358,13 +373,16 @@ class SimulatedWorker:
             result.value.end()
             return
         if synced:
-            self._later(
+            seconds_min = self._disk.sync_seconds_min
+            sync = self._later(
                 self._disk.speed.sync,
                 self._synced,
                 done,
                 result,
-                seconds_min=self._disk.sync_seconds_min,
+                seconds_min=seconds_min,
             )
+            if seconds_min:
+                self._disk.stalled(sync)
         else:
             self._finish(done, result)
 
@@ -390,6 +408,6 @@ class SimulatedWorker:
         function: Callable[..., None],
         *args: Any,
         seconds_min: float = 0.0,
-    ) -> None:
+    ) -> DelayedCall:
         delay = seconds_min + mean * self._disk.random.expovariate(1)
-        self._disk.clock.callLater(delay, self._process.enter, function, *args)
+        return self._disk.clock.callLater(delay, self._process.enter, function, *args)

@@ -256,6 +256,19 @@ class DiskTests(SynchronousTestCase):
         self.world.clock.run_for(0.5)
         self.successResultOf(after)
 
+    def test_stall_that_is_mended(self) -> None:
+        """The end of a stall is that of the syncs that it has held up, too."""
+        self.worker.run(inserting(1))
+        self.run_all()
+        self.host.disk.stall(5)
+        held = self.worker.run(inserting(2))
+        self.world.clock.run_for(1)
+
+        self.host.disk.go_on()
+        self.world.clock.run_for(0.001)
+
+        self.assertEqual(self.successResultOf(held), 2)
+
     def test_hooks_side_by_side(self) -> None:
         """A disk that is full stays so when what else was put at it has struck, or is
         taken off; and it is told what it has failed."""

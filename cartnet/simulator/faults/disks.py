@@ -182,7 +182,7 @@ class Disks:
         for name in self._cluster.topology.names:
             disk = self._cluster.world.hosts[name].disk
             disk.speed = self._usual
-            disk.stall(0)
+            disk.go_on()
             disk.tearing = False
         self._hooks.clear()
 
