@@ -13,6 +13,9 @@ from tests.system.customers import PASSWORD, Customer
 from tests.system.lines import Refused
 from tests.system.waiting import eventually
 
+PATIENCE_SECONDS = 15.0
+"""A balancer that was isolated never answers what it has lost: ask another one."""
+
 
 class Client(threading.Thread, abc.ABC):
     """Does one thing after the other until it is told to finish."""
@@ -140,7 +143,7 @@ class Crowd:
 
     def customer(self, user: str, password: str = PASSWORD) -> Customer:
         """Somebody who has not logged in yet."""
-        return Customer(user, self._balancers, password)
+        return Customer(user, self._balancers, password, PATIENCE_SECONDS)
 
     def open(self, count: int) -> None:
         """Put the item into the inventory and let ``count`` shoppers in."""
