@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Options(usage.Options):
-    """The options of INTERFACES; after parsing, ``plan`` is what they come to."""
+    """What ``twistd cartnet`` can be told; ``plan`` is what that comes to."""
 
     synopsis = "[options]"
     longdesc = (

@@ -94,7 +94,7 @@ class Router:
     async def call(self, request: Request, caller: Caller) -> object:
         """Do one request.
 
-        :raises Refused: as INTERFACES says of each call.
+        :raises Refused: with one of the codes of ``docs/protocol.md``.
         """
         method = self._methods.get(request.call)
         if method is None:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from multiprocessing import get_context, parent_process
 from signal import SIG_IGN, SIGINT, signal
 from threading import Thread
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, Final, TextIO, TypeVar
 
 from cartnet.simulator.options import draw
 from cartnet.simulator.run import Outcome, Run
@@ -30,6 +30,15 @@ class Misuse(ToolError):
     """Options that make no sense together."""
 
     status = 2
+
+
+HEADINGS: Final = {
+    "faults": "faults, as often as they were begun",
+    "operations": "operations",
+    "checks": "checks",
+    "reached": "rare moments, by what replicas log of them",
+}
+"""What a :class:`Tally` has, and what people are told that it is."""
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -97,6 +106,9 @@ def _many(seeds: Sequence[int], minutes: float, jobs: int) -> int:
         interrupted = True
     if terminal is not None:
         terminal.write("\r\x1b[K")
+    if not outcomes:
+        sys.stdout.write("interrupted before the first seed was through\n")
+        return INTERRUPTED
     outcomes.sort(key=lambda outcome: outcome.seed)
     summarize(outcomes, minutes, told=True, interrupted=interrupted)
     sys.stdout.write(f"digest {_digest_of_all(outcomes)}\n")
@@ -165,11 +177,11 @@ def summarize(
     write = sys.stdout.write
     seeds = "1 seed" if len(outcomes) == 1 else f"{len(outcomes)} seeds"
     write(
-        f"{seeds}, {hours:.2f} virtual hours, {tally.checks.total()} checks"
+        f"{seeds}, {hours:.3f} virtual hours, {tally.checks.total()} checks"
         f"{', interrupted' if interrupted else ''};"
         f" failed: {', '.join(map(str, failed)) or 'none'}\n"
     )
-    for what in ("faults", "operations", "checks", "reached"):
-        write(f"{what}\n")
+    for what, heading in HEADINGS.items():
+        write(f"{heading}\n")
         for name, count in sorted(getattr(tally, what).items()):
             write(f"  {count:10} {name}\n")

@@ -1,6 +1,6 @@
 """S5: what customers saw, as histories of carts, usernames and the inventory.
 
-Small models of our own: they know the interface (INTERFACES 5) and nothing of the code.
+Small models of our own: they know the interface (``docs/protocol.md``), no code.
 An operation that was certainly not done is left out; one whose outcome is not known may
 have taken effect at any time after its call, or never.
 """

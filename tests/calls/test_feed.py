@@ -29,7 +29,7 @@ REQUEST_TIMEOUT = 3.0
 
 
 class Watcher:
-    """A client's table, kept as INTERFACES says that events are to be taken."""
+    """A client's table: it takes events as ``docs/protocol.md`` says."""
 
     def __init__(self) -> None:
         self.writable = True

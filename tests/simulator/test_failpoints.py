@@ -202,7 +202,7 @@ class FailpointTests(SynchronousTestCase):
         self.assertEqual(hooks(), 0)
 
     def test_names(self) -> None:
-        """No two are alike, and there are as many as the proof asks for."""
+        """No two are alike, and there are more than a few."""
         names = {point.name for point in FAILPOINTS}
 
         self.assertEqual(len(names), len(FAILPOINTS))
