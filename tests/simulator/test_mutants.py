@@ -71,7 +71,7 @@ PINNED = {
     "M7": pinned(1, "S4", "crash", "wiped disk", log_kept=5),
     "M8": pinned(
         1,
-        "S7 CHECK",
+        "S7",
         "crash at checkout",
         **BUSY,
         sizes={"lb": 1, "s1": 3, "it": 3},
@@ -141,7 +141,10 @@ PINNED = {
     "M73": pinned(1, "S5", **BUSY),
     "M74": pinned(1, "L1", "wiped disk"),
     "M75": pinned(1, "piles", "pause", "product pause", **BUSY),
-    "M76": pinned(1, "crash:", "transfer", "isolate", **BUSY),
+    "M76": pinned(
+        1, "twisted.internet.defer.CancelledError:", "transfer", "isolate", **BUSY
+    ),
+    "M77": pinned(1, "I1", **BUSY),
 }
 """Where each is caught."""
 
