@@ -11,7 +11,6 @@ import msgspec
 from cartnet.workload import share
 
 if TYPE_CHECKING:
-    from cartnet.workload.findings import Tally
     from cartnet.workload.watcher import Table
 
 FRESH: Final = {item: (price, stock) for item, price, stock in share.FRESH}
@@ -23,20 +22,17 @@ class InventoryBook:
 
     :ivar time: the latest stamp.
     :ivar table: price and stock of each item.
-    :ivar given: how many the operator has put in, less those taken out.
     :ivar sold: how many were taken for orders.
     :ivar takings: total and lines (item, quantity, price) by order.
     :ivar keys: the operator's keys that were used up, with their calls.
     """
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self) -> None:
         self.time = 0
         self.table: Table = {}
-        self.given: dict[str, int] = defaultdict(int)
         self.sold: dict[str, int] = defaultdict(int)
         self.takings: dict[tuple[str, int], tuple[int, list[Any]]] = {}
         self.keys: dict[str, str] = {}
-        self._tally = tally
         self._founded = False
         self._refused: set[tuple[str, int]] = set()
         self._finished: dict[str, int] = defaultdict(int)
@@ -50,14 +46,14 @@ class InventoryBook:
         return self._tables[bisect_right(self._indexes, revision) - 1]
 
     def apply(self, index: int, payload: bytes) -> None:
-        """Apply an entry, and look whether stock is conserved after it (S7)."""
+        """Apply an entry."""
         stamp, command = msgspec.json.decode(payload)
         self.time = max(self.time, stamp)
         what = command.pop("do")
         if what == "found":
             if not self._founded:
                 self._founded = True
-                self._set(dict(FRESH))
+                self.table = dict(FRESH)
         elif what == "set_operator_password":
             if self._password is None or command.get("replace"):
                 self._password = command["password_hash"]
@@ -66,33 +62,6 @@ class InventoryBook:
         if self.table != self._tables[-1]:
             self._indexes.append(index)
             self._tables.append(dict(self.table))
-            self._check(index)
-
-    def _check(self, index: int) -> None:
-        counts = {item: count for item, (_, count) in self.table.items()}
-        self._tally.require(
-            "S7 I1 stock is never negative",
-            all(count >= 0 for count in counts.values()),
-            "after ",
-            index,
-            ": ",
-            counts,
-        )
-        self._tally.require(
-            "S7 I2 I6 given = stock + sold",
-            all(
-                self.given[item] == counts.get(item, 0) + self.sold[item]
-                for item in [*self.given]
-            ),
-            "after ",
-            index,
-            ": given ",
-            self.given,
-            ", sold ",
-            self.sold,
-            ", ",
-            counts,
-        )
 
     def _do(self, what: str, command: dict[str, Any]) -> None:
         match what:
@@ -134,12 +103,6 @@ class InventoryBook:
                 table[item] = table[item][0], command["stock"]
             case "reset_inventory":
                 table = dict(FRESH)
-        self._set(table)
-
-    def _set(self, table: Table) -> None:
-        for item in {**self.table, **table}:
-            before = self.table.get(item, (0, 0))[1]
-            self.given[item] += table.get(item, (0, 0))[1] - before
         self.table = table
 
     def _take(

@@ -14,7 +14,7 @@ from cartnet.storage import digest, journal
 from cartnet.storage.digest import DigestKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cartnet.simulator.checks.truth import Truth
     from cartnet.workload.findings import Tally
@@ -38,11 +38,17 @@ def commands(truth: Truth) -> Iterator[tuple[int, bytes]]:
             yield index, command
 
 
-def replay(truth: Truth, tally: Tally) -> Any:
+def replay(
+    truth: Truth,
+    tally: Tally,
+    applied: Callable[[Any, int, bytes], None] = lambda *_: None,
+) -> Any:
     """Hold every digest that any replica has had against a replay's; give its tables.
 
     Replicas that were brought up by snapshots, restarts or batches have the digests
     that a replica has which applied every entry, one by one (R10).
+
+    :param applied: looks at the tables after each entry, of an index and a command.
     """
     machine = machine_for(truth.group.kind)
     connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -55,12 +61,13 @@ def replay(truth: Truth, tally: Tally) -> Any:
     journal.create(cursor)
     machine.create(cursor)
     digest.open_tables(cursor)
-    applied = 0
+    last = 0
     for index, command in commands(truth):
-        _compare(truth, tally, applied, index, keeper.value(cursor))
+        _compare(truth, tally, last, index, keeper.value(cursor))
         machine.apply(cursor, index, msgspec.Raw(command))
-        applied = index
-    _compare(truth, tally, applied, len(truth.committed) + 1, keeper.value(cursor))
+        applied(cursor, index, command)
+        last = index
+    _compare(truth, tally, last, len(truth.committed) + 1, keeper.value(cursor))
     cursor.execute("COMMIT")
     return cursor
 

@@ -13,6 +13,7 @@ from cartnet.shop import (
     catalogue,
     directory,
     group,
+    inventory,
     keys,
     orders,
     takings,
@@ -215,3 +216,19 @@ def _(replace: Replace) -> None:
         return recalled
 
     former = replace(keys, "recall", recall)
+
+
+@mutant("M77", "what is sold leaves stock with the log's next entry")
+def _(replace: Replace) -> None:
+    def sell(cursor: Any, index: int, lines: Any) -> None:
+        former(cursor, index, [(item, 0) for item, _ in lines])
+
+    def apply(self: Any, cursor: Any, index: int, payload: Any) -> Any:
+        cursor.execute(
+            "UPDATE items SET stock = initial_stock + operator_changes - COALESCE(("
+            "SELECT SUM(quantity) FROM taking_lines t WHERE t.item = items.item), 0)"
+        )
+        return applied(self, cursor, index, payload)
+
+    former = replace(catalogue, "sell", sell)
+    applied = replace(inventory.InventoryMachine, "apply", apply)
