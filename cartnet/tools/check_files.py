@@ -19,7 +19,7 @@ from cartnet.storage.database import library
 from cartnet.storage.journal import Damaged
 from cartnet.storage.lock import Held, kept_still
 from cartnet.storage.owner import Owner, StartError
-from cartnet.tools.failure import ToolError
+from cartnet.tools.failure import CANNOT_CHECK, ToolError
 from cartnet.wire.shown import one_line
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ PARTS = ("", "-wal", "-journal")
 class CannotCheck(ToolError):
     """There is nothing to look at, or somebody is changing it."""
 
-    status = 2
+    status = CANNOT_CHECK
 
 
 def nothing_in(data: Path) -> CannotCheck:

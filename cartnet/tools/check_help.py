@@ -21,6 +21,7 @@ Files that are missing are named, and what only they could show is not judged.
   S9     a username is on one shard, the one that the directory names
 """
 CHECK_EPILOG: Final = """\
-exit status: 0 all is well, 1 something is wrong, 2 it could not be checked (no files,
-or a running process holds one: stop it first; with --live, no cluster that answers)
+exit status: 0 all is well, 1 something is wrong, 2 it could not be checked (a
+configuration that cannot be read, no files, or a running process holds one: stop it
+first; with --live, no cluster that answers)
 """

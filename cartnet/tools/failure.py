@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+CANNOT_CHECK: Final = 2
+"""The exit status of a check that could not look, whatever kept it from that."""
+
 INTERRUPTED: Final = 130
 """The exit status after Ctrl-C, as shells have it."""
 

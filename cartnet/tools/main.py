@@ -18,7 +18,7 @@ from cartnet.tools import catalogue, ctl, simulate_options
 from cartnet.tools.balancer import Balancer
 from cartnet.tools.catalogue import Item
 from cartnet.tools.check_help import CHECK_DESCRIPTION, CHECK_EPILOG
-from cartnet.tools.failure import ToolError
+from cartnet.tools.failure import CANNOT_CHECK, ToolError
 from cartnet.tools.importing import Import
 from cartnet.tools.live import options as live_options
 from cartnet.tools.option_types import whole
@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except (ToolError, ConfigurationError) as error:
         sys.stderr.write("".join(f"cartnet: {line}\n" for line in _lines(error)))
-        return error.status if isinstance(error, ToolError) else 1
+        status = error.status if isinstance(error, ToolError) else 1
+        # A check's 1 is a verdict on what it has looked at.
+        return CANNOT_CHECK if parsed.run is _check else status
     except BrokenPipeError:
         # Whoever read has seen enough; Python would complain once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -216,16 +218,11 @@ def _check(parsed: argparse.Namespace, configuration: Configuration) -> int:
 def _check_live(
     parsed: argparse.Namespace, configuration: Configuration, progress: Progress
 ) -> int:
-    from cartnet.tools.check_files import CannotCheck
     from cartnet.tools.live import command
 
-    try:
-        password = _operator_password(parsed.password_file, configuration)
-    except ToolError as error:
-        raise CannotCheck(str(error)) from None
     return command.run(
         configuration,
-        password,
+        _operator_password(parsed.password_file, configuration),
         live_options.options(parsed),
         parsed.report,
         parsed.history,

@@ -123,6 +123,19 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(len(err.splitlines()), 1)
         self.assertIn("colour", err)
 
+    def test_check_of_a_bad_configuration(self) -> None:
+        """A check that does not even know what to look at has found nothing wrong:
+        its status is that of one that could not look."""
+        for live in ((), ("--live",)):
+            self.ini.write_text("[cluster]\ncolour = red\n", "utf-8")
+            status, out, err = self.run_tool("check", *live)
+            self.assertEqual((status, out), (2, ""))
+            self.assertIn("colour", err)
+            self.ini.unlink()
+            status, out, err = self.run_tool("check", *live)
+            self.assertEqual((status, out), (2, ""))
+            self.assertIn(str(self.ini), err)
+
     def test_config(self) -> None:
         """The configuration in force names its source and has the defaults."""
         status, out, _ = self.run_tool("config")
