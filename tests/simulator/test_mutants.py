@@ -145,6 +145,8 @@ PINNED = {
         1, "twisted.internet.defer.CancelledError:", "transfer", "isolate", **BUSY
     ),
     "M77": pinned(1, "I1", **BUSY),
+    "M78": pinned(1, "K2", **BUSY),
+    "M80": pinned(1, "R2", "transfer", **SLOW_DISK),
 }
 """Where each is caught."""
 

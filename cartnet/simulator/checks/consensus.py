@@ -37,8 +37,10 @@ class Consensus:
             self._check_followers(name, raft, raft.role)
         if raft.commit_index != seen.commit_index or raft.applied_index != seen.applied:
             self._check_indexes(name, raft, seen)
-        seen.led_term = raft.term if raft.leads else 0
-        seen.last_index = raft.log.last_index
+        if raft.leads:
+            seen.led_term, seen.last = raft.term, _last(raft)
+        else:
+            seen.led_term = 0
 
     def _check_indexes(self, name: str, raft: Raft, seen: _Seen) -> None:
         self._tally.require(
@@ -156,13 +158,14 @@ class Consensus:
             raft.term,
         )
         if seen.led_term == raft.term:
+            # Whatever it takes back or replaces, its last entry is among that.
             self._tally.require(
                 "R2 a leader never takes back",
-                raft.log.last_index >= seen.last_index,
+                seen.last is None or _has(raft, seen.last),
                 name,
-                ": ",
-                seen.last_index,
-                " -> ",
+                ", whose log ended with ",
+                seen.last,
+                ", has another there, or ends at ",
                 raft.log.last_index,
             )
             return
@@ -184,12 +187,45 @@ class Consensus:
             )
 
 
+_Last = tuple[int, int, bytes]
+"""Index, term and command of a log's last entry."""
+
+
+def _last(raft: Raft) -> _Last | None:
+    """None where it was compacted away."""
+    last_index = raft.log.last_index
+    if last_index == raft.log.base_index:
+        return None
+    entries = raft.log.slice(last_index, 1, 0)
+    if not entries:
+        return None
+    (entry,) = entries
+    return entry.index, entry.term, bytes(entry.command)
+
+
+def _has(raft: Raft, last: _Last) -> bool:
+    """Whether that entry is in the log still, as far as this remembers it."""
+    index, term, command = last
+    if index < raft.log.base_index:
+        return True  # Compacted, so committed: others have shown it.
+    if raft.log.term(index) != term:
+        return False
+    if index == raft.log.base_index:
+        return True
+    entries = raft.log.slice(index, 1, 0)
+    return entries is None or bytes(entries[0].command) == command
+
+
 class _Seen:
-    """What one incarnation's Raft was like after its last step."""
+    """What one incarnation's Raft was like after its last step.
+
+    :ivar led_term: the term that it led, 0 where it did not lead.
+    :ivar last: the last entry of its log while it led.
+    """
 
     def __init__(self, raft: Raft) -> None:
         self.raft = raft
         self.commit_index = 0
         self.applied = 0
-        self.last_index = raft.log.last_index
         self.led_term = 0
+        self.last: _Last | None = None

@@ -188,3 +188,14 @@ def _(replace: Replace) -> None:
         former(self, sender, msgspec.structs.replace(reply, granted=True))
 
     former = replace(Candidate, "answered", answered)
+
+
+@mutant("M80", "a leader that hands over puts another entry in place of its last")
+def _(replace: Replace) -> None:
+    def hand_over(self: Any, voter: str) -> None:
+        if self.log.last_index > self.commit_index:
+            self.truncate_after(self.log.last_index - 1)
+            self.propose([raft.NO_OP])
+        former(self, voter)
+
+    former = replace(Raft, "hand_over", hand_over)
