@@ -10,7 +10,11 @@ import msgspec
 
 @dataclass
 class CartBook:
-    """A user's cart: quantities in the order added."""
+    """A user's cart: quantities in the order added.
+
+    :ivar version: how often they have changed.
+    :ivar pending: the order that it waits for.
+    """
 
     version: int = 0
     lines: dict[str, int] = field(default_factory=dict)

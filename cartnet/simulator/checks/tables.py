@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, assert_never
+
+from cartnet.simulator.checks.inventory_book import InventoryBook
+from cartnet.simulator.checks.shard_book import ShardBook
 
 if TYPE_CHECKING:
-    from cartnet.simulator.checks.inventory_book import InventoryBook
-    from cartnet.simulator.checks.shard_book import ShardBook
     from cartnet.workload.findings import Tally
 
+Book = InventoryBook | ShardBook
 
-def check_time(book: InventoryBook | ShardBook, cursor: Any, tally: Tally) -> None:
-    """Log time is the latest stamp."""
+
+def check_entry(book: Book, cursor: Any, index: int, tally: Tally) -> None:
+    """Look at what is small, after each entry: ``index`` is its."""
     time = cursor.execute("SELECT log_time FROM machine").fetchone()[0]
     tally.require(
-        "S6 log time never goes back", time == book.time, time, " != ", book.time
+        "S6 log time never goes back",
+        time == book.time,
+        "after ",
+        index,
+        ": ",
+        time,
+        " != ",
+        book.time,
     )
+    match book:
+        case InventoryBook():
+            _check_items(book, cursor, index, tally)
+        case ShardBook():
+            _check_carts(book, cursor, index, tally)
+        case _:
+            assert_never(book)
 
 
 # --- The inventory -------------------------------------------------------------------
 
 
-def check_items(book: InventoryBook, cursor: Any, index: int, tally: Tally) -> None:
-    """After each entry, ``index`` being its: stock is right, and all accounted for."""
+def _check_items(book: InventoryBook, cursor: Any, index: int, tally: Tally) -> None:
+    """Stock is right, and all of it accounted for."""
     rows = cursor.execute(
         "SELECT item, price, stock, removed, initial_stock + operator_changes - stock"
         " FROM items ORDER BY item"
@@ -72,4 +90,38 @@ def check_takings(book: InventoryBook, cursor: Any, tally: Tally) -> None:
         taken,
         " taken, by the log ",
         dict(book.sold),
+    )
+
+
+# --- A shard -------------------------------------------------------------------------
+
+
+def _check_carts(book: ShardBook, cursor: Any, index: int, tally: Tally) -> None:
+    """Versions, lines in the order added, and the orders that carts wait for."""
+    lines: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for user, item, quantity in cursor.execute(
+        "SELECT username, item, quantity FROM cart_lines ORDER BY added_index"
+    ):
+        lines[user].append((item, quantity))
+    found = {
+        user: (version, lines.pop(user, []), pending)
+        for user, version, pending in cursor.execute(
+            "SELECT username, version, pending FROM carts"
+        )
+    }
+    expected = {
+        user: (cart.version, [*cart.lines.items()], cart.pending)
+        for user, cart in book.carts.items()
+    }
+    tally.require(
+        "K1 K2 K5 carts are what their logs say, at every index",
+        found == expected and not lines,
+        "after ",
+        index,
+        ": ",
+        found,
+        " != ",
+        expected,
+        ", and lines of no cart: ",
+        dict(lines),
     )

@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import override
 
 from cartnet.shop.machine import Machine, machine_for
 from cartnet.simulator.checks import tables
 from cartnet.simulator.checks.inventory_book import InventoryBook
+from cartnet.simulator.checks.shard_book import ShardBook
 from cartnet.workload.findings import Incorrect, Tally
 
 
@@ -33,28 +35,41 @@ class Replayed:
         self.book.apply(self._index, payload)
 
 
-class InventoryTests(SynchronousTestCase):
-    """Two of one item were sold, and ten of another were put in."""
+class TablesTests(SynchronousTestCase):
+    """A log, and what is broken then."""
 
-    def setUp(self) -> None:
-        self.replayed = Replayed(machine_for("inventory"), InventoryBook())
+    replayed: Replayed
+
+    def found(self, machine: Machine, book: Any) -> Replayed:
+        self.replayed = Replayed(machine, book)
         self.addCleanup(self.replayed.cursor.connection.close)
-        lines = [{"item": "A", "quantity": 2}]
-        about = {"group_id": "s", "index": 7, "expected_total": None, "finished": 0}
-        self.replayed.apply("take", lines=lines, **about)
-        self.replayed.apply("set_stock", item="B", stock=110)
+        return self.replayed
 
     def check(self) -> None:
-        book, cursor = self.replayed.book, self.replayed.cursor
-        tables.check_time(book, cursor, Tally())
-        tables.check_items(book, cursor, 3, Tally())
-        tables.check_takings(book, cursor, Tally())
+        raise NotImplementedError
 
     def assert_incorrect(self, sql: str, check: str) -> None:
         """An update of the tables is seen by a check."""
         self.check()
         self.replayed.cursor.execute(sql)
         self.assertRaisesRegex(Incorrect, check, self.check)
+
+
+class InventoryTests(TablesTests):
+    """Two of one item were sold, and ten of another were put in."""
+
+    def setUp(self) -> None:
+        replayed = self.found(machine_for("inventory"), InventoryBook())
+        lines = [{"item": "A", "quantity": 2}]
+        about = {"group_id": "s", "index": 7, "expected_total": None, "finished": 0}
+        replayed.apply("take", lines=lines, **about)
+        replayed.apply("set_stock", item="B", stock=110)
+
+    @override
+    def check(self) -> None:
+        book, cursor = self.replayed.book, self.replayed.cursor
+        tables.check_entry(book, cursor, 3, Tally())
+        tables.check_takings(book, cursor, Tally())
 
     def test_stock(self) -> None:
         """Another stock is seen, though it adds up with the operator's changes (I1)."""
@@ -73,3 +88,35 @@ class InventoryTests(SynchronousTestCase):
     def test_time(self) -> None:
         """Log time that was set back is seen (S6)."""
         self.assert_incorrect("UPDATE machine SET log_time = 2", "S6 log time")
+
+
+class ShardTests(TablesTests):
+    """Ann has ordered two items, and waits for them."""
+
+    def setUp(self) -> None:
+        replayed = self.found(machine_for("shard"), ShardBook())
+        account = {"username": "ann", "password_hash": "h"}
+        replayed.apply("create_account", key="k", **account)
+        replayed.apply("open_session", session="s", **account)
+        for item in ("A", "B"):
+            replayed.apply("add_to_cart", session="s", key=None, item=item, quantity=2)
+        replayed.apply("begin_checkout", session="s", key="o", expected_total=None)
+
+    @override
+    def check(self) -> None:
+        book, cursor = self.replayed.book, self.replayed.cursor
+        tables.check_entry(book, cursor, 6, Tally())
+
+    def test_cart(self) -> None:
+        """Another version, another order of lines and a cart that does not wait for its
+        order are seen, and so are lines without a cart (K1 K2 K5)."""
+        for sql in (
+            "UPDATE carts SET version = 1",
+            "UPDATE carts SET pending = NULL",
+            "UPDATE cart_lines SET added_index = 9 WHERE item = 'A'",
+            "UPDATE cart_lines SET quantity = 1 WHERE item = 'A'",
+            "INSERT INTO cart_lines VALUES ('bob', 'A', 1, 1)",
+        ):
+            with self.subTest(sql):
+                self.setUp()
+                self.assert_incorrect(sql, "K1 K2 K5")

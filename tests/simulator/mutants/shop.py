@@ -232,3 +232,17 @@ def _(replace: Replace) -> None:
 
     former = replace(catalogue, "sell", sell)
     applied = replace(inventory.InventoryMachine, "apply", apply)
+
+
+@mutant("M78", "an item whose quantity changes goes to the end of its cart")
+def _(replace: Replace) -> None:
+    def write(cursor: Any, index: int, user: str, cart: Any, item: str, n: int) -> Any:
+        answer = former(cursor, index, user, cart, item, n)
+        cursor.execute(
+            "UPDATE cart_lines SET added_index = ? WHERE username = ? AND item = ?"
+            " AND quantity = ?",
+            (index, user, item, n),
+        )
+        return answer
+
+    former = replace(carts, "_write", write)
