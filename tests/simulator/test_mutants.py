@@ -146,7 +146,9 @@ PINNED = {
     ),
     "M77": pinned(1, "I1", **BUSY),
     "M78": pinned(1, "K2", **BUSY),
+    "M79": pinned(1, "O2"),
     "M80": pinned(1, "R2", "transfer", **SLOW_DISK),
+    "M81": pinned(1, "R8", "transfer"),
 }
 """Where each is caught."""
 

@@ -35,14 +35,31 @@ class Consensus:
         if isinstance(raft.role, Leader):
             self._check_leader(name, raft, seen)
             self._check_followers(name, raft, raft.role)
-        if raft.commit_index != seen.commit_index or raft.applied_index != seen.applied:
-            self._check_indexes(name, raft, seen)
+        changed = (
+            raft.commit_index != seen.commit_index or raft.applied_index != seen.applied
+        )
+        if changed:
+            self._check_progress(name, raft, seen)
+        # Whatever has changed: a log may be cut while both indexes stay.
+        self._tally.require(
+            "R8 applied <= commit <= last",
+            raft.applied_index <= raft.commit_index <= raft.log.last_index,
+            name,
+            ": applied ",
+            raft.applied_index,
+            ", commit ",
+            raft.commit_index,
+            ", last ",
+            raft.log.last_index,
+        )
+        if changed:
+            self._check_commits(name, raft, seen)
         if raft.leads:
             seen.led_term, seen.last = raft.term, _last(raft)
         else:
             seen.led_term = 0
 
-    def _check_indexes(self, name: str, raft: Raft, seen: _Seen) -> None:
+    def _check_progress(self, name: str, raft: Raft, seen: _Seen) -> None:
         self._tally.require(
             "R8 commit and applied index never fall",
             raft.commit_index >= seen.commit_index
@@ -57,17 +74,8 @@ class Consensus:
             " -> ",
             raft.applied_index,
         )
-        self._tally.require(
-            "R8 applied <= commit <= last",
-            raft.applied_index <= raft.commit_index <= raft.log.last_index,
-            name,
-            ": applied ",
-            raft.applied_index,
-            ", commit ",
-            raft.commit_index,
-            ", last ",
-            raft.log.last_index,
-        )
+
+    def _check_commits(self, name: str, raft: Raft, seen: _Seen) -> None:
         if seen.led_term == raft.term and raft.commit_index > seen.commit_index:
             self._tally.require(
                 "R4 a leader commits by an entry of its own term",

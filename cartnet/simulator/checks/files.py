@@ -139,7 +139,7 @@ class Files:
         self._check_term(name, durable, term, vote, is_safe=file.is_safe)
         self._tally.require(
             "R8 applied <= commit <= last, in the file",
-            applied <= commit and applied <= last_index,
+            applied <= commit <= last_index,
             name,
             ": applied ",
             applied,
@@ -153,7 +153,7 @@ class Files:
         self._check_log(
             name, cursor, max(durable.commit_index, base_index), base_index, base_term
         )
-        durable.commit_index = min(commit, last_index)
+        durable.commit_index = commit
         if file.is_safe:
             durable.last_index, durable.last_term = last_index, last_term
         elif (last_index, last_term) != (durable.last_index, durable.last_term):

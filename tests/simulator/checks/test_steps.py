@@ -7,7 +7,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.consensus.messages import HardState
+from cartnet.consensus.messages import Entry, HardState
+from cartnet.consensus.raft import NO_OP
 from cartnet.simulator.checks.truth import Truth
 from cartnet.simulator.checks.verdict import Checks
 from cartnet.simulator.cluster import SimulatedCluster
@@ -62,6 +63,45 @@ class StepTests(SynchronousTestCase):
 
         self.assert_incorrect("S1")
 
+    def test_cut_log(self) -> None:
+        """A log that ends before what its replica holds for committed is seen at that
+        step, whether or not an index has changed (R8)."""
+        raft = self.raft("s1r1")
+        self.check_step("s1r1")
+        raft.log.truncate_after(raft.commit_index - 1)
+
+        with self.assertRaises(Incorrect) as caught:
+            self.check_step("s1r1")
+        self.assertEqual(caught.exception.check, "R8 applied <= commit <= last")
+
+    def test_lower_indexes(self) -> None:
+        """A commit or applied index that falls while its process lives is seen (R8)."""
+        raft = self.raft("s1r1")
+        self.check_step("s1r1")
+        for both in (False, True):
+            raft.applied_index -= 1
+            raft.commit_index -= both
+
+            with self.assertRaises(Incorrect) as caught:
+                self.check_step("s1r1")
+            self.assertEqual(
+                caught.exception.check, "R8 commit and applied index never fall"
+            )
+
+    def test_indexes_of_a_file(self) -> None:
+        """A file that holds for committed what it does not have is seen (R8)."""
+        disk = self.cluster.world.hosts["it1"].disk
+        (file,) = disk.files.values()
+        cursor = self.cluster.cursor("it1")
+        commit_index = journal.last(cursor)[0] + 1
+        journal.save(cursor, replace(journal.state(cursor), commit_index=commit_index))
+
+        with self.assertRaises(Incorrect) as caught:
+            self.checks._files["it"].written("it1", disk.generation, file)
+        self.assertEqual(
+            caught.exception.check, "R8 applied <= commit <= last, in the file"
+        )
+
     def test_another_entry(self) -> None:
         """A committed entry that is another one elsewhere is seen (S3)."""
         truth = Truth(self.cluster.topology.group("s1"), self.tally)
@@ -103,7 +143,9 @@ class StepTests(SynchronousTestCase):
         self.assertFalse(files.was_replaced("it1"))
 
         raft = self.raft("it1")
-        raft.log.truncate_after(raft.log.last_index - 1)
+        last_index, term = raft.log.last_index, raft.log.last_term
+        raft.log.truncate_after(last_index - 1)
+        raft.log.append(Entry(last_index, term + 1, NO_OP))
 
         self.assert_incorrect("R3")
 
@@ -116,6 +158,9 @@ class StepTests(SynchronousTestCase):
         self.cluster.run_for(0.1)
 
         self.assertTrue(self.checks._files["it"].was_replaced("it1"))
+
+    def check_step(self, name: str) -> None:
+        self.checks.stepped(self.cluster.replicas[name])
 
     def save(self, name: str, new: HardState) -> None:
         cursor = self.cluster.cursor(name)

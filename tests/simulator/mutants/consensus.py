@@ -199,3 +199,11 @@ def _(replace: Replace) -> None:
         former(self, voter)
 
     former = replace(Raft, "hand_over", hand_over)
+
+
+@mutant("M81", "a replica takes a smaller commit index than it had")
+def _(replace: Replace) -> None:
+    def commit_through(self: Any, index: int) -> None:
+        self.commit_index = index
+
+    replace(Raft, "commit_through", commit_through)
