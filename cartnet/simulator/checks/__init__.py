@@ -13,7 +13,7 @@ Read in this order::
     inventory_book.py  the inventory's log, kept in books of our own
     shard_book.py      a shard's log, likewise
     replaying.py       R10: full replays of the logs through the product's machines
-    tables.py          S6 S7, I1 I2 I6, K: their tables, against the books
+    tables.py          S6 S7, I1 I2 I6, K, O: their tables, against the books
     resources.py       what replicas hold once all is quiet
     operations.py      what customers were told, against the logs
     verdict.py         all that is looked at once all is quiet

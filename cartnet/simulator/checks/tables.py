@@ -9,6 +9,7 @@ from cartnet.simulator.checks.inventory_book import InventoryBook
 from cartnet.simulator.checks.shard_book import ShardBook
 
 if TYPE_CHECKING:
+    from cartnet.simulator.checks.shard_book import OrderBook
     from cartnet.workload.findings import Tally
 
 Book = InventoryBook | ShardBook
@@ -125,3 +126,50 @@ def _check_carts(book: ShardBook, cursor: Any, index: int, tally: Tally) -> None
         ", and lines of no cart: ",
         dict(lines),
     )
+
+
+def check_orders(book: ShardBook, cursor: Any, tally: Tally) -> None:
+    """Orders in the order begun, each with its own lines, which its total adds up."""
+    lines: dict[int, list[tuple[str, int, int | None]]] = defaultdict(list)
+    for index, item, quantity, price in cursor.execute(
+        "SELECT log_index, item, quantity, price FROM order_lines ORDER BY position"
+    ):
+        lines[index].append((item, quantity, price))
+    found = [
+        (number, user, key, total, lines.pop(index, []))
+        for index, number, user, key, total in cursor.execute(
+            "SELECT log_index, order_id, username, key, total FROM orders"
+            " ORDER BY log_index"
+        )
+    ]
+    expected = [
+        (number, order.user, order.key, order.total, _lines(order))
+        for number, order in book.orders.items()
+    ]
+    tally.require(
+        "O1 O2 O5 orders and their lines are what their logs say",
+        found == expected and not lines,
+        found,
+        " != ",
+        expected,
+        ", and lines of no order: ",
+        dict(lines),
+    )
+    for number, _, _, total, ordered in found:
+        tally.require(
+            "O2 a total is the sum of its lines",
+            total is None or total == sum(n * (price or 0) for _, n, price in ordered),
+            "order ",
+            number,
+            ": ",
+            total,
+            " for ",
+            ordered,
+        )
+
+
+def _lines(order: OrderBook) -> list[tuple[str, int, int | None]]:
+    """An order's lines; they have no prices while it is pending."""
+    if order.total is None:
+        return [(item, quantity, None) for item, quantity in order.lines]
+    return [*order.priced]

@@ -106,6 +106,7 @@ class ShardTests(TablesTests):
     def check(self) -> None:
         book, cursor = self.replayed.book, self.replayed.cursor
         tables.check_entry(book, cursor, 6, Tally())
+        tables.check_orders(book, cursor, Tally())
 
     def test_cart(self) -> None:
         """Another version, another order of lines and a cart that does not wait for its
@@ -120,3 +121,38 @@ class ShardTests(TablesTests):
             with self.subTest(sql):
                 self.setUp()
                 self.assert_incorrect(sql, "K1 K2 K5")
+
+    def test_order(self) -> None:
+        """An order of another user, key or total is seen, and other lines of it, before
+        and after they have prices (O1 O2 O5)."""
+        changes = [
+            "UPDATE orders SET username = 'bob'",
+            "UPDATE orders SET key = 'other'",
+            "UPDATE orders SET total = 7",
+            "DELETE FROM orders",
+            "UPDATE order_lines SET position = 9 WHERE item = 'A'",
+            "UPDATE order_lines SET price = 1 WHERE item = 'A'",
+            "INSERT INTO order_lines VALUES (1, 1, 'A', 1, 'Item A', 1)",
+        ]
+        for placed in (False, True):
+            for sql in changes:
+                with self.subTest(sql, placed=placed):
+                    self.setUp()
+                    if placed:
+                        self.place(1000)
+                    self.assert_incorrect(sql, "O1 O2 O5")
+
+    def test_total(self) -> None:
+        """A total that is not that of its lines is seen, though the log has it (O2)."""
+        self.place(1001)
+
+        self.assertRaisesRegex(Incorrect, "O2 a total", self.check)
+
+    def place(self, total: int) -> None:
+        """As the log says: two of each, which makes 1000."""
+        lines = [
+            {"item": item, "name": item, "quantity": 2, "price": price}
+            for item, price in (("A", 200), ("B", 300))
+        ]
+        taken = {"type": "taken", "lines": lines, "total": total, "taken_at": 6}
+        self.replayed.apply("finish_checkout", order="g-6", decision=taken)

@@ -246,3 +246,13 @@ def _(replace: Replace) -> None:
         return answer
 
     former = replace(carts, "_write", write)
+
+
+@mutant("M79", "an order that is placed puts up the prices of those before it")
+def _(replace: Replace) -> None:
+    def place(cursor: Any, row: Any, taken: Any) -> Any:
+        sql = "UPDATE order_lines SET price = price + 1 WHERE log_index < ?"
+        cursor.execute(sql, (row.index,))
+        return former(cursor, row, taken)
+
+    former = replace(orders, "place", place)
