@@ -16,7 +16,7 @@ Read in this order::
     prober.py        whether every group takes writes, once all was healed
     crowd.py         all of them, from their first call to the last
     stale.py         reads that may be old
-    orders.py        lists of orders: whole, and newest first
+    orders.py        orders: their totals, and lists whole and newest first
     linearizable.py  Wing and Gong's search, as Lowe made it fast
     models.py        S5: carts, usernames and the inventory as histories show them
 """

@@ -1,4 +1,4 @@
-"""Lists of orders: whole, newest first, and as they were told before (O1, O5)."""
+"""Orders: at the totals expected (O3); their lists whole and newest first (O1, O5)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ def check(history: History, tally: Tally) -> None:
             users[operation.user].append(operation)
     for operations in users.values():
         _check_user(operations, tally)
+
+
+def check_total(checkout: Operation, total: int, tally: Tally) -> None:
+    """Hold the total of what came of a checkout against the one that it named, if any.
+
+    :raises Incorrect: it is another.
+    """
+    tally.require(
+        "O3 an order is taken at the total that was expected",
+        checkout.args.get("expected_total") in (None, total),
+        checkout,
+        ", but it was taken at ",
+        total,
+    )
 
 
 def _check_user(operations: list[Operation], tally: Tally) -> None:

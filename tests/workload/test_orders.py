@@ -1,4 +1,4 @@
-"""Lists of orders."""
+"""Totals, and lists of orders."""
 
 from __future__ import annotations
 
@@ -79,3 +79,12 @@ class OrdersTests(SynchronousTestCase):
         self.listed(order(1, total=7), stale=True)
 
         self.assert_incorrect("never changes")
+
+    def test_total(self) -> None:
+        """What came of a checkout has the total that it named, if it named one (O3)."""
+        checkout = self.history.begin("ann", "checkout", {"expected_total": 5}, None)
+        orders.check_total(self.history.operations[0], 6, Tally())
+        orders.check_total(checkout, 5, Tally())
+
+        with self.assertRaisesRegex(Incorrect, "O3 .* taken at 6"):
+            orders.check_total(checkout, 6, Tally())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cartnet.workload import models
 from cartnet.workload.linearizable import Timed
+from cartnet.workload.orders import check_total
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,11 +103,7 @@ def _check_order(
         ", but ",
         order,
     )
-    tally.require(
-        "O3 an order is taken at the total that was expected",
-        operation.args.get("expected_total") in (None, answer["total"]),
-        operation,
-    )
+    check_total(operation, answer["total"], tally)
 
 
 def _check_list(
@@ -163,6 +160,7 @@ def _unheard(
             order,
         )
         assert operation is not None
+        check_total(operation, order.total, tally)
         lines = [
             {"item": item, "quantity": count, "price": price}
             for item, count, price in order.priced

@@ -11,6 +11,7 @@ from cartnet.storage.digest import told_apart
 from cartnet.tools.live.findings import shown
 from cartnet.workload import models
 from cartnet.workload.linearizable import Timed
+from cartnet.workload.orders import check_total
 
 if TYPE_CHECKING:
     from cartnet.tools.live.seen import Seen
@@ -45,11 +46,7 @@ def check_orders(seen: Seen) -> list[Timed]:
             ", but in the list: ",
             "nothing" if order is None else msgspec.json.encode(order).decode(),
         )
-        require(
-            "O3 an order is taken at the total that was expected",
-            operation.args.get("expected_total") in (None, operation.answer["total"]),
-            operation,
-        )
+        check_total(operation, operation.answer["total"], seen.findings)
     unheard = []
     found: Counter[str] = Counter()
     for number, (user, order) in listed.items():
