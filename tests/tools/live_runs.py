@@ -45,18 +45,27 @@ class HandmadeRun:
         self, user: str, call: str, came: Any = None, by: str = "", **args: Any
     ) -> Operation:
         """An operation that came to this: an answer, a refusal, or nobody knows."""
+        operation = self.ask(user, call, by, **args)
+        self.now += 0.1
+        self.answer(operation, came)
+        return operation
+
+    def ask(self, user: str, call: str, by: str = "", **args: Any) -> Operation:
+        """An operation that begins now."""
         key = f"{by or user}-{len(self.history.operations)}"
         by = by or {USER: DEVICE, "": DEVICE}.get(user, f"check-1-{user}")
         operation = self.history.begin(user, call, args, key, by)
         operation.sendings = 1
-        self.now += 0.1
+        return operation
+
+    def answer(self, operation: Operation, came: Any) -> None:
+        """It comes to this now; None for nothing that is certain."""
         if isinstance(came, Refused):
             operation.refused = came
             self.history.end(operation, "refused")
         elif came is not None:
             operation.answer = came
             self.history.end(operation, "ok")
-        return operation
 
     def inventory(self) -> dict[str, Any]:
         items = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections import Counter
 from html.parser import HTMLParser
 from typing import Any
@@ -17,7 +16,7 @@ from cartnet.tools.live import figures, history_file, page
 from cartnet.tools.live.judge import judge
 from cartnet.tools.live.seen import Fault, Office
 from cartnet.tools.live.timeline import Timeline
-from tests.tools.live_runs import SHARE, USER, A, B, HandmadeRun
+from tests.tools.live_runs import SHARE, USER, A, HandmadeRun
 
 VOID = {"meta", "br"}
 
@@ -226,22 +225,3 @@ class FiguresTests(ReportCase):
         """Of a hundred the 99th is p99, and the last the longest."""
         row = figures.Row("x", Counter(), tuple(n / 100 for n in range(100)))
         self.assertEqual([row.quantile(q) for q in (0.5, 0.99, 1.0)], [0.5, 0.99, 0.99])
-
-    def test_gaps(self) -> None:
-        """A gap lasts from one answer of a group to the next, or to the end."""
-        self.run_.shop()
-        self.run_.now = 104.0
-        self.run_.did(USER, "set_quantity", {"version": 1, "items": []}, item=B)
-        gaps = figures.longest_gaps(self.seen)
-        self.assertEqual(set(gaps), {"lb", "s1", "it"})
-        seconds, since = gaps["it"]
-        self.assertAlmostEqual(seconds, 9.3)
-        self.assertAlmostEqual(since, 100.7)
-        self.assertAlmostEqual(gaps["s1"][0], 5.9)
-
-    def test_no_shopper(self) -> None:
-        """Of a shard where no shopper lives no gap is told."""
-        self.run_.shop()
-        self.seen.groups = ("lb", "s1", "s2", "it")
-        self.assertNotIn("s2", figures.longest_gaps(self.seen))
-        self.assertFalse(re.search(r"s2 \d", judge(self.seen)["L1"].looked_at))

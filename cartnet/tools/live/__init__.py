@@ -17,7 +17,8 @@ Read in this order::
     ending.py        what must come to pass in the end, and cleaning up
     judge.py         the verdict: a line a guarantee
     ledger.py        what the last look must show
-    figures.py       counts, latencies and gaps
+    figures.py       counts and latencies
+    outages.py       for how long each group answered nobody
     history_file.py  the recorded history
     page.py          the report for a browser
     style.py         how that looks

@@ -15,7 +15,7 @@ from cartnet.tools.live.ending import (
     PLACED,
     SERVING,
 )
-from cartnet.tools.live.figures import groups_asked, longest_gaps
+from cartnet.tools.live.outages import Outages
 from cartnet.workload import models, orders, stale
 
 if TYPE_CHECKING:
@@ -147,23 +147,24 @@ def _is_refused_checkout(seen: Seen, operation: Operation) -> bool:
     )
 
 
-def _gaps_told(seen: Seen) -> str:
-    gaps, asked = longest_gaps(seen), groups_asked(seen)
+def _outages_told(seen: Seen) -> str:
+    outages = Outages(seen)
     told = []
-    if gaps:
-        each = ", ".join(f"{group} {gap:.1f} s" for group, (gap, _) in gaps.items())
+    if outages.longest:
+        longest = outages.longest.items()
+        each = ", ".join(f"{group} {seconds:.1f} s" for group, (seconds, _) in longest)
         told.append(f"longest without an answer: {each}")
     for group in seen.groups:
-        if group not in asked:
+        if group not in outages.asked:
             told.append(f"{group} was not asked")
-        elif group not in gaps:
+        elif group not in outages.longest:
             told.append(f"{group} gave no answer")
     return "; ".join(told)
 
 
 def _liveness(seen: Seen, report: Report) -> None:
     chapter = report["L1"]
-    chapter.looked_at = _gaps_told(seen)
+    chapter.looked_at = _outages_told(seen)
     seconds_max = HURRIED_SECONDS_MAX if seen.interrupted else ENDING_SECONDS_MAX
     for what in (SERVING, ANSWERED, FOUND_OUT, PLACED, CAUGHT_UP):
         if seen.awaited.get(what, 0.0) is not None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from cartnet import __version__
 from cartnet.limits import CHECK_FINDINGS_SHOWN_MAX
-from cartnet.tools.live.figures import ENDINGS, Row, longest_gaps, rows
+from cartnet.tools.live.figures import ENDINGS, Row, rows
+from cartnet.tools.live.outages import Outages
 from cartnet.tools.live.style import CSS
 from cartnet.tools.live.timeline import SAID, Timeline, halo, shape, told
 
@@ -197,7 +198,7 @@ def _outages(seen: Seen) -> Iterator[str]:
     yield '<h2>Outages</h2><div class="wide"><table class="numbers"><thead><tr>'
     yield "<th>Group</th><th>Longest without an answer</th><th>From</th></tr></thead>"
     yield "<tbody>"
-    for group, (seconds, since) in longest_gaps(seen).items():
+    for group, (seconds, since) in Outages(seen).longest.items():
         yield (
             f"<tr><td>{escape(group)}</td><td>{seconds:.2f} s</td>"
             f"<td>{since - seen.began:.1f} s</td></tr>"
