@@ -119,7 +119,7 @@ PINNED = {
     "M51": pinned(2, "S10", "reset", "late connection", "crash", **BUSY),
     "M52": pinned(1, "S6 S1"),
     "M53": pinned(1, "S5"),
-    "M54": pinned(1, "S9 S5 S10", **TWO_SHARDS),
+    "M54": pinned(2, "S9 S5 S10", **TWO_SHARDS),
     "M55": pinned(1, "S10 S6", **BUSY, users=4),
     "M56": pinned(4, "R1", "crash leader", sizes={"lb": 1, "s1": 5, "it": 1}),
     "M57": pinned(1, "S1", "sync error", **BUSY),
@@ -149,6 +149,7 @@ PINNED = {
     "M79": pinned(1, "O2"),
     "M80": pinned(1, "R2", "transfer", **SLOW_DISK),
     "M81": pinned(1, "R8", "transfer"),
+    "M82": pinned(1, "R7", "wiped disk", "crash leader", **BUSY),
 }
 """Where each is caught."""
 

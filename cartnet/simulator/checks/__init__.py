@@ -10,10 +10,11 @@ Read in this order::
     votes.py           R7: what replicas say, against what their disks have
     requests.py        R12 S10: what replicas' calls ask of the log, and are told
     truth.py           what was committed, and the digests seen at each index
-    inventory_book.py  the inventory's log, kept in books of our own
-    shard_book.py      a shard's log, likewise
+    directory_book.py  the directory's log, kept in books of our own
+    inventory_book.py  the inventory's, likewise
+    shard_book.py      a shard's, likewise
     replaying.py       R10: full replays of the logs through the product's machines
-    tables.py          S6 S7, I1 I2 I6, K, O: their tables, against the books
+    tables.py          S1 S6 S7 S9, D I K O: their tables, against the books
     resources.py       what replicas hold once all is quiet
     operations.py      what customers were told, against the logs
     verdict.py         all that is looked at once all is quiet

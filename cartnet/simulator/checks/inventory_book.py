@@ -24,6 +24,7 @@ class InventoryBook:
     :ivar table: price and stock of each item.
     :ivar sold: how many were taken for orders.
     :ivar takings: total and lines (item, quantity, price) by order.
+    :ivar accounts: password hash and key of the operator's, once there is one.
     :ivar keys: the operator's keys that were used up, with their calls.
     """
 
@@ -32,11 +33,11 @@ class InventoryBook:
         self.table: Table = {}
         self.sold: dict[str, int] = defaultdict(int)
         self.takings: dict[tuple[str, int], tuple[int, list[Any]]] = {}
+        self.accounts: dict[str, tuple[str, str | None]] = {}
         self.keys: dict[str, str] = {}
         self._founded = False
         self._refused: set[tuple[str, int]] = set()
         self._finished: dict[str, int] = defaultdict(int)
-        self._password: str | None = None
         self._sessions: set[str] = set()
         self._indexes: list[int] = [0]
         self._tables: list[Table] = [{}]
@@ -55,8 +56,8 @@ class InventoryBook:
                 self._founded = True
                 self.table = dict(FRESH)
         elif what == "set_operator_password":
-            if self._password is None or command.get("replace"):
-                self._password = command["password_hash"]
+            if not self.accounts or command.get("replace"):
+                self.accounts["operator"] = command["password_hash"], None
         elif self._founded:
             self._do(what, command)
         if self.table != self._tables[-1]:
@@ -66,7 +67,8 @@ class InventoryBook:
     def _do(self, what: str, command: dict[str, Any]) -> None:
         match what:
             case "open_session":
-                if command["password_hash"] == self._password:
+                account = self.accounts.get(command["username"])
+                if account is not None and account[0] == command["password_hash"]:
                     self._sessions.add(command["session"])
             case "close_session":
                 self._sessions.discard(command["session"])

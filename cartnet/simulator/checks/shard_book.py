@@ -36,6 +36,7 @@ class ShardBook:
     """What a shard is after the entries so far.
 
     :ivar time: the latest stamp.
+    :ivar accounts: their password hashes, and the keys that they were made under.
     :ivar keys: the call that a user's key was used up by.
     :ivar orders: those that are placed or pending, by id, in the order begun.
     :ivar begun: likewise, with those that were refused.

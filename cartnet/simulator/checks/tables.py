@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, assert_never
 
+from cartnet.simulator.checks.directory_book import DirectoryBook
 from cartnet.simulator.checks.inventory_book import InventoryBook
 from cartnet.simulator.checks.shard_book import ShardBook
 
@@ -12,14 +13,14 @@ if TYPE_CHECKING:
     from cartnet.simulator.checks.shard_book import OrderBook
     from cartnet.workload.findings import Tally
 
-Book = InventoryBook | ShardBook
+Book = DirectoryBook | InventoryBook | ShardBook
 
 
 def check_entry(book: Book, cursor: Any, index: int, tally: Tally) -> None:
     """Look at what is small, after each entry: ``index`` is its."""
     time = cursor.execute("SELECT log_time FROM machine").fetchone()[0]
     tally.require(
-        "S6 log time never goes back",
+        "S6 log time never goes back, at every index",
         time == book.time,
         "after ",
         index,
@@ -29,12 +30,56 @@ def check_entry(book: Book, cursor: Any, index: int, tally: Tally) -> None:
         book.time,
     )
     match book:
+        case DirectoryBook():
+            _check_homes(book, cursor, index, tally)
         case InventoryBook():
+            _check_accounts(book, cursor, index, tally)
             _check_items(book, cursor, index, tally)
         case ShardBook():
+            _check_accounts(book, cursor, index, tally)
             _check_carts(book, cursor, index, tally)
         case _:
             assert_never(book)
+
+
+# --- Usernames -----------------------------------------------------------------------
+
+
+def _check_homes(book: DirectoryBook, cursor: Any, index: int, tally: Tally) -> None:
+    """Who was at home somewhere first is there for ever."""
+    homes = dict(cursor.execute("SELECT username, shard FROM homes"))
+    tally.require(
+        "S9 D3 homes are those of the first claims, at every index",
+        homes == book.homes,
+        "after ",
+        index,
+        ": ",
+        homes,
+        " != ",
+        book.homes,
+    )
+
+
+def _check_accounts(
+    book: InventoryBook | ShardBook, cursor: Any, index: int, tally: Tally
+) -> None:
+    """Accounts have the passwords and keys that they were made with."""
+    found = {
+        user: (password_hash, key)
+        for user, password_hash, key in cursor.execute(
+            "SELECT username, password_hash, creation_key FROM accounts"
+        )
+    }
+    tally.require(
+        "S1 D1 accounts are what their logs say, at every index",
+        found == book.accounts,
+        "after ",
+        index,
+        ": ",
+        found,
+        " != ",
+        book.accounts,
+    )
 
 
 # --- The inventory -------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cartnet.simulator.checks import operations, tables
 from cartnet.simulator.checks.consensus import Consensus
+from cartnet.simulator.checks.directory_book import DirectoryBook
 from cartnet.simulator.checks.files import Files
 from cartnet.simulator.checks.inventory_book import InventoryBook
 from cartnet.simulator.checks.replaying import replay
@@ -125,32 +126,31 @@ class Checks:
         :return: each group's tables, after all that is in its log.
         :raises Incorrect: a guarantee was broken.
         """
-        inventory = InventoryBook()
+        directory, inventory = DirectoryBook(), InventoryBook()
         shards = {group.name: ShardBook() for group in self._cluster.topology.shards}
-        books: dict[str, tables.Book] = {"it": inventory, **shards}
+        books: dict[str, tables.Book] = {"lb": directory, "it": inventory, **shards}
         replayed = {}
         for name, truth in self._truths.items():
-            replayed[name] = self._replay(truth, books.get(name))
+            replayed[name] = self._replay(truth, books[name])
             self._requests[name].check_refused()
         tables.check_takings(inventory, replayed["it"], self._tally)
         self._check_reads(inventory, crowd)
         for name, book in shards.items():
             tables.check_orders(book, replayed[name], self._tally)
             self._check_placed(book, inventory)
-        self._check_homes(shards, replayed["lb"])
+        self._check_homes(shards, directory)
         unheard = operations.check(crowd.history, self._tally, shards, inventory)
         models.check(crowd.history, self._tally, unheard)
         orders.check(crowd.history, self._tally)
         stale.check(crowd.history, self._tally)
         return replayed
 
-    def _replay(self, truth: Truth, book: tables.Book | None) -> Any:
+    def _replay(self, truth: Truth, book: tables.Book) -> Any:
         """Replay a log through the product's machine, its book beside it."""
 
         def applied(cursor: Any, index: int, command: bytes) -> None:
-            if book is not None:
-                book.apply(index, command)
-                tables.check_entry(book, cursor, index, self._tally)
+            book.apply(index, command)
+            tables.check_entry(book, cursor, index, self._tally)
 
         return replay(truth, self._tally, applied)
 
@@ -237,20 +237,21 @@ class Checks:
                     ", which is no order",
                 )
 
-    def _check_homes(self, shards: dict[str, ShardBook], cursor: Any) -> None:
-        homes = dict(cursor.execute("SELECT username, shard FROM homes").fetchall())
+    def _check_homes(
+        self, shards: dict[str, ShardBook], directory: DirectoryBook
+    ) -> None:
         lives: dict[str, str] = {}
         for name, book in shards.items():
             for user in book.accounts:
                 self._tally.require(
                     "S9 D1 D3 a username lives where its home is, and nowhere else",
-                    user not in lives and homes.get(user) == name,
+                    user not in lives and directory.homes.get(user) == name,
                     user,
                     " on ",
                     name,
                     " and ",
                     lives.get(user),
                     "; home ",
-                    homes,
+                    directory.homes,
                 )
                 lives[user] = name

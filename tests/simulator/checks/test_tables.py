@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from cartnet.shop.machine import Machine, machine_for
 from cartnet.simulator.checks import tables
+from cartnet.simulator.checks.directory_book import DirectoryBook
 from cartnet.simulator.checks.inventory_book import InventoryBook
 from cartnet.simulator.checks.shard_book import ShardBook
 from cartnet.workload.findings import Incorrect, Tally
@@ -55,6 +56,24 @@ class TablesTests(SynchronousTestCase):
         self.assertRaisesRegex(Incorrect, check, self.check)
 
 
+class DirectoryTests(TablesTests):
+    """Ann was given a home, and asked for another."""
+
+    def setUp(self) -> None:
+        replayed = self.found(machine_for("balancer"), DirectoryBook())
+        for shard in ("s1", "s2"):
+            replayed.apply("assign_shard", username="ann", shard=shard)
+
+    @override
+    def check(self) -> None:
+        book, cursor = self.replayed.book, self.replayed.cursor
+        tables.check_entry(book, cursor, 3, Tally())
+
+    def test_home(self) -> None:
+        """A home that is not that of the first claim is seen (D3)."""
+        self.assert_incorrect("UPDATE homes SET shard = 's2'", "S9 D3 homes")
+
+
 class InventoryTests(TablesTests):
     """Two of one item were sold, and ten of another were put in."""
 
@@ -64,11 +83,13 @@ class InventoryTests(TablesTests):
         about = {"group_id": "s", "index": 7, "expected_total": None, "finished": 0}
         replayed.apply("take", lines=lines, **about)
         replayed.apply("set_stock", item="B", stock=110)
+        replayed.apply("set_operator_password", password_hash="h")
+        replayed.apply("set_operator_password", password_hash="other")
 
     @override
     def check(self) -> None:
         book, cursor = self.replayed.book, self.replayed.cursor
-        tables.check_entry(book, cursor, 3, Tally())
+        tables.check_entry(book, cursor, 5, Tally())
         tables.check_takings(book, cursor, Tally())
 
     def test_stock(self) -> None:
@@ -84,6 +105,11 @@ class InventoryTests(TablesTests):
     def test_takings(self) -> None:
         """A taking that is not kept is seen (I2)."""
         self.assert_incorrect("DELETE FROM taking_lines", "S7 I2 takings")
+
+    def test_operator(self) -> None:
+        """The operator's password is the first one (S1)."""
+        sql = "UPDATE accounts SET password_hash = 'other'"
+        self.assert_incorrect(sql, "S1 D1 accounts")
 
     def test_time(self) -> None:
         """Log time that was set back is seen (S6)."""
@@ -107,6 +133,17 @@ class ShardTests(TablesTests):
         book, cursor = self.replayed.book, self.replayed.cursor
         tables.check_entry(book, cursor, 6, Tally())
         tables.check_orders(book, cursor, Tally())
+
+    def test_account(self) -> None:
+        """Another password or key of an account is seen, and one too many (D1)."""
+        for sql in (
+            "UPDATE accounts SET password_hash = 'other'",
+            "UPDATE accounts SET creation_key = NULL",
+            "INSERT INTO accounts VALUES ('bob', 'h', NULL, 1)",
+        ):
+            with self.subTest(sql):
+                self.setUp()
+                self.assert_incorrect(sql, "S1 D1 accounts")
 
     def test_cart(self) -> None:
         """Another version, another order of lines and a cart that does not wait for its
