@@ -122,8 +122,8 @@ class Consensus:
 
     def _counts(self, member: str) -> bool:
         """Whether its file is the one that the group was founded with, or let in."""
-        known = self._truth.admitted.get(member, self._files.founding.get(member))
-        return known is not None and self._files.has_file(member, known)
+        counted = self._files.counted(member)
+        return counted is not None and self._files.has_file(member, counted)
 
     def _check_followers(self, name: str, raft: Raft, role: Leader) -> None:
         """What a follower has acknowledged stays in its log while the term lasts."""

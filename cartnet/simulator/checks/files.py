@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cartnet.storage import journal
+from cartnet.consensus.raft import NOBODY
+from cartnet.storage import journal, owner
 
 if TYPE_CHECKING:
     from cartnet.simulator.checks.truth import Truth
@@ -25,24 +26,23 @@ class Durable:
     :ivar generation: of the disk: after a wipe or an old copy all begins anew.
     :ivar commit_index: as its file has it; what comes after may be replaced.
     :ivar since: when it was first seen, in seconds.
-    :ivar is_new: whether it was a new file, neither old nor damaged.
+    :ivar is_whole: whether it has all that was ever synced to this very file: a new
+        one has, and one with a flipped bit elsewhere.
     :ivar former: what the disk held before it was replaced.
-    :ivar former_term: the greatest term of all that it held before.
     :ivar file_id: which file it is, by its own word.
     """
 
     generation: int
     since: float
-    is_new: bool
+    is_whole: bool
+    file_id: str
     former: Durable | None = None
-    former_term: int = 0
     term: int = 0
     vote: str | None = None
     last_index: int = 0
     last_term: int = 0
     commit_index: int = 0
     file: File | None = None
-    file_id: str | None = None
 
 
 class Files:
@@ -57,7 +57,8 @@ class Files:
         self._truth = truth
         self._tally = tally
         self._now = now
-        self._votes: dict[tuple[str, int, int], str] = {}
+        self._terms: dict[str, int] = {}
+        self._votes: dict[tuple[str, int], dict[int, str]] = {}
         self._entries: dict[tuple[int, int], tuple[int, tuple[int, int] | None]] = {}
 
     def holds(self, name: str, index: int, term: int) -> bool:
@@ -78,17 +79,27 @@ class Files:
     def _is_under_way(self, durable: Durable) -> bool:
         return self._now() - durable.since < UNDER_WAY_SECONDS_MAX
 
+    def counted(self, name: str) -> str | None:
+        """The file of ``name`` that the group was founded with, or has let in."""
+        return self._truth.admitted.get(name, self.founding.get(name))
+
     def was_replaced(self, name: str) -> bool:
-        """Whether the disk of ``name`` is damaged, or another than at first whose file
-        was not let in."""
+        """Whether ``name`` has lost what it had acknowledged: its file is none that
+        counts, or an old copy, or damage has taken something of it.
+
+        Then nothing holds it to that, until a new file of it is let in.
+        """
         durable = self.durable.get(name)
         return durable is None or not (
-            durable.generation == 0
-            or (
-                durable.is_new
-                and durable.file_id is not None
-                and self._truth.admitted.get(name) == durable.file_id
-            )
+            durable.is_whole and durable.file_id == self.counted(name)
+        )
+
+    def binds(self, name: str, term: int, candidate: str) -> bool:
+        """Whether a disk of ``name`` has had for good, in whatever file, that vote, or
+        a greater term: after that no file votes in ``term`` but an old copy."""
+        return (
+            term < self._terms.get(name, 0)
+            or candidate in self._votes.get((name, term), {}).values()
         )
 
     def has_file(self, name: str, file_id: str) -> bool:
@@ -131,11 +142,13 @@ class Files:
             (digest,) = cursor.execute("SELECT (SELECT digest FROM digest)").fetchone()
             # Every column, since a byte of the schema itself may have been changed.
             cursor.execute("SELECT idx, term, checksum, command FROM log LIMIT 0")
+            durable = self.durable.get(name)
+            if durable is None or durable.generation != generation:
+                durable = self._begun(name, generation, file)
         except (sqlite3.Error, UnicodeDecodeError, journal.Damaged):
             return  # The file is being made, or is damaged and about to be found so.
         term, vote = state.hard_state.term, state.hard_state.vote
         commit, applied = state.commit_index, state.applied_index
-        durable = self._durable_of(name, generation, file.disk)
         self._check_term(name, durable, term, vote, is_safe=file.is_safe)
         self._tally.require(
             "R8 applied <= commit <= last, in the file",
@@ -160,21 +173,19 @@ class Files:
             # What is new may be lost, and what it took the place of is gone.
             durable.last_index = min(durable.last_index, durable.commit_index)
         durable.file = file
-        if durable.file_id is None:
-            durable.file_id = _file_id(cursor)
-            self.founding.setdefault(name, durable.file_id)
 
-    def _durable_of(self, name: str, generation: int, disk: SimulatedDisk) -> Durable:
-        durable = self.durable.get(name)
-        if durable is None or durable.generation != generation:
-            former, former_term = durable, 0
-            if former is not None:
-                former.former = None
-                former_term = max(former.former_term, former.term)
-            durable = Durable(
-                generation, self._now(), not disk.hurt, former, former_term
-            )
-            self.durable[name] = durable
+    def _begun(self, name: str, generation: int, file: File) -> Durable:
+        """A replica has started on its first disk, or on what was put in its place."""
+        file_id = owner.read(file.plain_cursor())["file_id"]
+        self.founding.setdefault(name, file_id)
+        former = self.durable.get(name)
+        is_whole = not file.disk.hurt or (
+            former is not None and _is_kept(former, file, file_id)
+        )
+        if former is not None:
+            former.former = None
+        durable = Durable(generation, self._now(), is_whole, file_id, former)
+        self.durable[name] = durable
         return durable
 
     def _check_term(
@@ -192,8 +203,10 @@ class Files:
         if not is_safe:
             return  # Nobody may be told of it yet.
         durable.term, durable.vote = term, vote
+        self._terms[name] = max(term, self._terms.get(name, 0))
         if vote is not None:
-            first = self._votes.setdefault((name, durable.generation, term), vote)
+            votes = self._votes.setdefault((name, term), {})
+            first = votes.setdefault(durable.generation, vote)
             self._tally.require(
                 "R7 S2 one vote a term",
                 first == vote,
@@ -204,6 +217,20 @@ class Files:
                 first,
                 " in term ",
                 term,
+            )
+        # An old copy of a file that counted votes until it hears that it no longer
+        # does: nobody counts its vote who knows that.
+        if durable.is_whole:
+            self._tally.require(
+                "R7 R9 S2 a file that was not let in votes for nobody",
+                vote in (None, NOBODY) or durable.file_id == self.counted(name),
+                name,
+                " votes for ",
+                vote,
+                " in term ",
+                term,
+                ", with ",
+                durable.file_id,
             )
 
     def _check_log(
@@ -255,14 +282,24 @@ class Files:
 def _holds(durable: Durable, index: int, term: int) -> bool:
     if durable.file is None or index > durable.last_index:
         return False
-    cursor = durable.file.plain_cursor()
+    return _has(durable.file.plain_cursor(), index, term)
+
+
+def _has(cursor: sqlite3.Cursor, index: int, term: int) -> bool:
     row = cursor.execute("SELECT term FROM log WHERE idx = ?", (index,)).fetchone()
     if row is None:
         return bool(cursor.execute("SELECT idx FROM log_base").fetchone()[0] >= index)
     return bool(row[0] == term)
 
 
-def _file_id(cursor: sqlite3.Cursor) -> str:
-    row = cursor.execute("SELECT value FROM meta WHERE key = 'file_id'").fetchone()
-    found: str = row[0]
-    return found
+def _is_kept(former: Durable, file: File, file_id: str) -> bool:
+    """Whether all is in the file that the disk held for good before it was changed:
+    its replica has just held each entry that is left against its checksum."""
+    cursor = file.plain_cursor()
+    kept = journal.state(cursor).hard_state
+    return (
+        former.is_whole
+        and former.file_id == file_id
+        and (kept.term, kept.vote) == (former.term, former.vote)
+        and _has(cursor, former.last_index, former.last_term)
+    )

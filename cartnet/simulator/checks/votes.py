@@ -48,14 +48,8 @@ class Votes:
             first == candidate,
             f"{voter} votes for {first} and {candidate} in term {term}",
         )
-        kept = self._files.durable.get(voter)
-        if kept is not None and not self._files.was_replaced(voter):
-            self._tally.require(
-                "R7 S2 a vote is on the disk before it is said",
-                # A new file need not know what the one before it had.
-                term <= kept.former_term
-                or kept.term > term
-                or (kept.term, kept.vote) == (term, candidate),
-                f"{voter} votes for {candidate} in {term}, and has on its disk that it"
-                f" voted for {kept.vote} in {kept.term}",
-            )
+        self._tally.require(
+            "R7 S2 a vote is on the disk before it is said",
+            self._files.binds(voter, term, candidate),
+            f"{voter} votes for {candidate} in {term}, which no file of it has held",
+        )

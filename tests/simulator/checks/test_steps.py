@@ -7,12 +7,14 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.consensus.messages import Entry, HardState
+from cartnet.consensus.messages import Entry, HardState, RequestVoteReply
 from cartnet.consensus.raft import NO_OP
 from cartnet.simulator.checks.truth import Truth
 from cartnet.simulator.checks.verdict import Checks
+from cartnet.simulator.checks.votes import Votes
 from cartnet.simulator.cluster import SimulatedCluster
 from cartnet.storage import journal
+from cartnet.wire.messages import encode_message
 from cartnet.workload.findings import Incorrect, Tally
 
 
@@ -150,17 +152,82 @@ class StepTests(SynchronousTestCase):
         self.assert_incorrect("R3")
 
     def test_damaged_file(self) -> None:
-        """A file that was put in place of another's is held to nothing."""
+        """A file that was put in place of another's is held to what that had where it
+        has all of it still, and else to nothing."""
         disk = self.cluster.world.hosts["it1"].disk
+        files = self.checks._files["it"]
         self.cluster.kill("it1")
-        disk.restore(disk.copy())
+        copy = disk.copy()
+        disk.restore(copy)
+        self.cluster.start("it1")
+        self.cluster.run_for(1)
+        self.assertEqual(files.durable["it1"].generation, 1)
+        self.assertFalse(files.was_replaced("it1"))
+
+        self.cluster.kill("it0")
+        self.cluster.run_until_serving()
+        self.cluster.kill("it1")
+        disk.restore(copy)
         self.cluster.start("it1")
         self.cluster.run_for(0.1)
 
-        self.assertTrue(self.checks._files["it"].was_replaced("it1"))
+        self.assertTrue(files.was_replaced("it1"))
+
+    def test_vote_of_a_new_file(self) -> None:
+        """A vote that a new file gives before it is let in is seen (R7)."""
+        self.cluster.kill("it1")
+        disk = self.cluster.world.hosts["it1"].disk
+        disk.wipe()
+        self.cluster.start("it1")
+        files = self.checks._files["it"]
+        self.cluster.run_until(
+            lambda: files.durable["it1"].generation == 1, seconds_max=5
+        )
+
+        with self.assertRaises(Incorrect) as caught:
+            self.write("it1", HardState(99, "it2"), disk.generation)
+        self.assertEqual(
+            caught.exception.check,
+            "R7 R9 S2 a file that was not let in votes for nobody",
+        )
+
+    def test_two_votes_of_two_files(self) -> None:
+        """A second vote in a term is seen, whatever files it and the first were on."""
+        group = self.cluster.topology.group("it")
+        votes = Votes(group, self.checks._files["it"], self.tally)
+        granted = encode_message(RequestVoteReply(99, granted=True))
+        self.write("it1", HardState(99, "it0"), 0)
+        votes.hear("it1", "it0", granted)
+        self.write("it1", HardState(99, "it2"), 1)
+
+        with self.assertRaises(Incorrect) as caught:
+            votes.hear("it1", "it2", granted)
+        self.assertEqual(
+            caught.exception.check, "R7 S2 one vote a term, over all lives and files"
+        )
+
+    def test_vote_that_is_not_kept(self) -> None:
+        """A vote that is said and on no disk is seen (R7)."""
+        group = self.cluster.topology.group("it")
+        votes = Votes(group, self.checks._files["it"], self.tally)
+
+        with self.assertRaises(Incorrect) as caught:
+            votes.hear("it1", "it0", encode_message(RequestVoteReply(99, granted=True)))
+        self.assertEqual(
+            caught.exception.check, "R7 S2 a vote is on the disk before it is said"
+        )
 
     def check_step(self, name: str) -> None:
         self.checks.stepped(self.cluster.replicas[name])
+
+    def write(self, name: str, new: HardState, generation: int) -> None:
+        """Have a term and vote on a disk for good, as on the one that it was or will
+        be after so many were replaced."""
+        self.save(name, new)
+        (file,) = self.cluster.world.hosts[name].disk.files.values()
+        file.synced()
+        group = self.cluster.topology.group_of(name).name
+        self.checks._files[group].written(name, generation, file)
 
     def save(self, name: str, new: HardState) -> None:
         cursor = self.cluster.cursor(name)

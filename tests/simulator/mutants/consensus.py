@@ -207,3 +207,13 @@ def _(replace: Replace) -> None:
         self.commit_index = index
 
     replace(Raft, "commit_through", commit_through)
+
+
+@mutant("M82", "a replica votes on a new file before that is let in")
+def _(replace: Replace) -> None:
+    def consider(voter: Any, sender: str, asked: Any) -> None:
+        admitted, voter.admitted = voter.admitted, True
+        former(voter, sender, asked)
+        voter.admitted = admitted
+
+    former = replace(raft, "consider_vote", consider)
