@@ -120,3 +120,14 @@ class OutageTests(SynchronousTestCase):
         self.seen.groups = ("lb", "s1", "s2", "s3", "it")
         self.assertRegex(judge(self.seen)["L1"].looked_at, "it .* s; s3 was not asked$")
         self.assertNotIn("s3", Outages(self.seen).longest)
+
+    def test_shard_not_known(self) -> None:
+        """Who never heard on which shard an account was to be may have waited for any:
+        none that gave no answer is said not to have been asked."""
+        self.seen.groups = ("lb", "s1", "s2", "s3", "it")
+        for number in range(3):
+            name = f"{OTHER}{number}"
+            args = {"username": name, "password": SHARE.password(name)}
+            self.ask(name, "create_account", 2 + number, **args)
+        told = judge(self.seen)["L1"].looked_at
+        self.assertRegex(told, "s3 gave no answer, and 3 calls waited for a")

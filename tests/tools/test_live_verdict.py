@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import cartnet
 from cartnet.errors import Refused
 from cartnet.tools.live import command, ending
+from cartnet.tools.live.findings import told
 from cartnet.tools.live.judge import TITLES, guarantee_of, judge
 from cartnet.workload.watcher import Watcher
 from tests.tools.live_runs import SHARE, USER, A, B, HandmadeRun
@@ -254,6 +255,20 @@ class VerdictTests(SynchronousTestCase):
             str(self.run_.did("", "checkout", refused)),
             "checkout under -1: refused empty_cart [2..3] It is empty.",
         )
+
+    def test_unknown(self) -> None:
+        """Of an operation whose outcome is unknown it is not said that nothing was
+        done: that was its last sending alone."""
+        unknown = self.run_.did(USER, "checkout")
+        unknown.refused = Refused("unavailable", "Nothing was done.")
+        self.assertEqual(
+            told(unknown),
+            f"checkout of {USER} under {USER}-0: unknown [1..] sent once, in the end"
+            " unavailable",
+        )
+        self.seen.findings.require("S5 whatever", 0, "before ", unknown)
+        self.assertIn("before checkout of", self.run_.wrong()["S5"][0])
+        self.assertNotIn("Nothing was done", self.run_.wrong()["S5"][0])
 
     def test_outage(self) -> None:
         """An outage is no violation, but its length is told, group by group."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.task import deferLater
 
 from cartnet.errors import Refused
 from cartnet.tools.check_report import count
+from cartnet.tools.live.findings import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from cartnet.tools.live.seen import Seen
     from cartnet.workload.crowd import Crowd
     from cartnet.workload.device import Device
+    from cartnet.workload.history import Operation
 
 ENDING_SECONDS_MAX: Final = 60.0
 """For all that must come to pass once the customers were told to stop."""
@@ -52,6 +54,8 @@ class Ending:
         crowd.stop()
         crowd.probe([name for name in seen.groups if name not in ("lb", "it")])
         await self._await(SERVING, self._unproven)
+        if seen.awaited[SERVING] is None and not seen.interrupted:
+            await self._name_those_that_fail()
         await self._await(ANSWERED, self._at_work)
         crowd.settle()
         await self._await(FOUND_OUT, self._unknown)
@@ -87,6 +91,34 @@ class Ending:
         missing = [each for each in prober.unproven if each not in seen.unused]
         return ", ".join(missing) or None
 
+    async def _name_those_that_fail(self) -> None:
+        """Where a group takes no write, those after it have not been asked for one: say
+        which of them take one now."""
+        crowd, item = self._crowd, self._seen.share.items[0]
+        writes: dict[str, Coroutine[Any, Any, Operation]] = {}
+        if crowd.operator.session is not None:
+            writes["it"] = crowd.operator.change_stock(item, 1, insist=True)
+        signed_in = {d.shard: d for d in crowd.devices if d.session is not None}
+        for shard, device in signed_in.items():
+            args = {"item": item}
+            writes[shard] = device.do(
+                device.user, "remove_from_cart", args, key=device.key(), insist=True
+            )
+        asked = [
+            Deferred.fromCoroutine(self._within(HURRIED_SECONDS_MAX, each))
+            for each in writes.values()
+        ]
+        taken = {
+            group
+            for group, done in zip(writes, await gatherResults(asked), strict=True)
+            if done is not None and done.ending == "ok"
+        }
+        if taken:
+            taken.add("lb")
+        failing = [each for each in crowd.prober.unproven if each not in taken]
+        late = f"{self._seen.missing[SERVING]}, which do so now"
+        self._seen.missing[SERVING] = ", ".join(failing) or late
+
     def _at_work(self) -> str | None:
         return f"{self._crowd.busy} still ask" if self._crowd.busy else None
 
@@ -97,7 +129,7 @@ class Ending:
         if not unknown:
             return None
         number = count(len(unknown), "operation")
-        return f"{number}, such as {unknown[0]}"
+        return f"{number}, such as {told(unknown[0])}"
 
     # --- The last look ---------------------------------------------------------------
 

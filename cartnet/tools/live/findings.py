@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from typing_extensions import override
@@ -48,12 +48,24 @@ class Findings(Tally):
         self.broken += 1
         if len(self.violations) < LIVE_VIOLATIONS_MAX:
             operations = [each for each in about if isinstance(each, Operation)]
-            what = "".join(map(str, about))
+            what = "".join(map(told, about))
             self.violations.append(Violation(check, what, operations))
 
     def made(self, *names: str) -> int:
         """How many checks were made whose name begins with one of these."""
         return sum(n for name, n in self.checks.items() if name.startswith(names))
+
+
+def told(about: object) -> str:
+    """What a finding is about, for people."""
+    if not isinstance(about, Operation) or about.refused is None:
+        return str(about)
+    if about.ending != "unknown":
+        return str(about)
+    # That nothing was done is said of the last sending: an earlier one may have been.
+    sendings = "once" if about.sendings == 1 else f"{about.sendings} times"
+    last = f"sent {sendings}, in the end {about.refused.code}"
+    return f"{replace(about, refused=None)} {last}"
 
 
 def shown(answer: Any) -> str:

@@ -155,10 +155,16 @@ def _outages_told(seen: Seen) -> str:
         each = ", ".join(f"{group} {seconds:.1f} s" for group, (seconds, _) in longest)
         told.append(f"longest without an answer: {each}")
     for group in seen.groups:
-        if group not in outages.asked:
-            told.append(f"{group} was not asked")
-        elif group not in outages.longest:
+        if group in outages.longest:
+            continue
+        if group in outages.asked:
             told.append(f"{group} gave no answer")
+        elif outages.unplaced:
+            calls = count(outages.unplaced, "call")
+            unknown = f"{calls} waited for a shard that is not known"
+            told.append(f"{group} gave no answer, and {unknown}")
+        else:
+            told.append(f"{group} was not asked")
     return "; ".join(told)
 
 
