@@ -67,8 +67,8 @@ class ChaosTests(TestCase):
         for process in processes:
             Deferred.fromCoroutine(process.start())
         ports = Ports(*processes)
-        cluster = cluster_of(clock, self.process, ports)
-        self.factory = AdminFactory(reactor, cluster, None, lambda: None, Logger())
+        self.cluster = cluster_of(clock, self.process, ports)
+        self.factory = AdminFactory(reactor, self.cluster, None, lambda: None, Logger())
         port = clock.listenTCP(0, self.factory, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         self.addCleanup(self.until_alone)
@@ -234,3 +234,14 @@ class ChaosTests(TestCase):
         )
         with self.assertRaisesRegex(CannotCheck, "--chaos: nothing answers"):
             await self.chaos().try_out()
+
+    async def test_switched_off(self) -> None:
+        """A cluster that was started without faults is told of, and what to set; what
+        it was asked for to find that out is nobody's concern."""
+        self.cluster.chaos = False
+        with self.assertRaises(CannotCheck) as raised:
+            await self.chaos().try_out()
+        told = str(raised.exception)
+        self.assertIn("started with faults switched off", told)
+        self.assertIn("put chaos = yes into [admin]", told)
+        self.assertNotIn("heal", told)

@@ -113,6 +113,12 @@ class Chaos:
         try:
             await self._command("heal")
         except (ToolError, Refused) as error:
+            if isinstance(error, Refused) and error.code == "forbidden":
+                raise CannotCheck(
+                    "--chaos: the running cluster was started with faults switched off;"
+                    " to switch them on put chaos = yes into [admin] of its"
+                    " configuration, and start it again"
+                ) from None
             raise CannotCheck(f"--chaos: {error}") from None
 
     def stop(self) -> None:
