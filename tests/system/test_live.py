@@ -156,7 +156,11 @@ class LiveCheckTests(SynchronousTestCase):
             wrong.write_text("no such password")
             options = ("check", "--live", "--password-file", str(wrong))
             gone = cluster.tool(*options)
-            self.assert_line(gone, "is the cluster running", cluster.balancers[0])
+            self.assert_line(
+                gone,
+                f"connection refused at {cluster.balancers[0]}, ",
+                "is the cluster running",
+            )
 
             self.start(cluster)
             kept = cluster.folder / "kept.html"

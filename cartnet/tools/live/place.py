@@ -6,9 +6,15 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from twisted.internet import error
+from twisted.internet.endpoints import connectProtocol
+from twisted.internet.protocol import Protocol
+
 from cartnet.roles import group_clients
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cartnet.client.group import GroupClient
     from cartnet.seams import Seams
     from cartnet.topology.configuration import Configuration
@@ -40,6 +46,21 @@ class Place:
 
     def random(self, purpose: str) -> Random:
         return Random(f"{self._seed} {purpose}")
+
+    async def is_refused(self, addresses: Iterable[str]) -> bool:
+        """Whether nobody listens at any of these."""
+        for address in addresses:
+            endpoint = self._seams.network.client(address)
+            try:
+                connected = await connectProtocol(endpoint, Protocol())
+            except error.ConnectionRefusedError:
+                continue
+            except (error.ConnectError, OSError):
+                return False  # Nobody knows.
+            assert connected.transport is not None
+            connected.transport.loseConnection()
+            return False
+        return True
 
     def stop(self) -> None:
         """Hang up, for good."""

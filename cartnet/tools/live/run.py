@@ -41,6 +41,9 @@ LOGINS: Final = 0.2
 OPENING_SECONDS_MAX: Final = 10.0
 """How long a cluster is looked for."""
 
+REFUSING_SECONDS_MAX: Final = 1.0
+"""How long all balancers may refuse connections: they may be about to start."""
+
 PUTTING_SECONDS_MAX: Final = 30.0
 TELLING_SECONDS: Final = 0.25
 
@@ -138,6 +141,7 @@ class LiveRun:
     async def _open(self) -> None:
         """Log the operator in, and put the run's own items in stock."""
         self._progress("looking for the cluster")
+        await self._find()
         operator = self._crowd.operator
         credentials = {"username": NAME, "password": self._password}
         try:
@@ -163,16 +167,32 @@ class LiveRun:
             if put.ending != "ok":
                 raise CannotCheck(f"the inventory takes no item: {put.refused}")
 
+    async def _find(self) -> None:
+        """Spare who has started no cluster the wait for one that answers."""
+        addresses = self._balancers
+        end = self._clock.seconds() + REFUSING_SECONDS_MAX
+        while await self._place.is_refused(addresses):
+            if self._clock.seconds() >= end:
+                raise CannotCheck(
+                    f"connection refused at {', '.join(addresses)}, where the balancers"
+                    " should be: is the cluster running, and is this its configuration?"
+                )
+            await deferLater(self._clock, TELLING_SECONDS)
+
+    @property
+    def _balancers(self) -> list[str]:
+        members = self._configuration.topology.balancers.members
+        return [member.address for member in members]
+
     def _shut(self, refused: Refused) -> CannotCheck:
         if refused.code == "unauthenticated":
             return CannotCheck(
                 f"the operator's password is refused: {refused.message}"
                 " --password-file tells another"
             )
-        members = self._configuration.topology.balancers.members
-        addresses = ", ".join(member.address for member in members)
         return CannotCheck(
-            f"cannot log in as the operator at {addresses}: {refused.message};"
+            f"cannot log in as the operator at {', '.join(self._balancers)}:"
+            f" {refused.message};"
             " is the cluster running, and is this its configuration?"
         )
 
