@@ -341,8 +341,9 @@ class Storage:
         meta = owner.read(cursor)
         base_index, base_term = journal.base(cursor)
         last_index, last_term = journal.last(cursor)
-        if last_index < state.applied_index:
-            raise Damaged(f"{self._path}: applied entries are missing from the log")
+        commit_index = max(state.commit_index, state.applied_index)
+        if last_index < commit_index:
+            raise Damaged(f"{self._path}: committed entries are missing from the log")
         return Recovered(
             hard_state=state.hard_state,
             base_index=base_index,
@@ -351,7 +352,7 @@ class Storage:
             last_term=last_term,
             term_runs=journal.term_runs(cursor),
             tail=journal.tail(cursor, CACHE_ENTRIES_MAX, CACHE_BYTES_MAX),
-            commit_index=max(state.commit_index, state.applied_index),
+            commit_index=commit_index,
             applied_index=state.applied_index,
             file_id=meta["file_id"],
             founders=owner.founders(meta),

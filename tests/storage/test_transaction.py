@@ -381,19 +381,21 @@ class RecoveryTests(StorageCase):
         self.ended(store)
 
     def test_a_lost_end_of_the_log_is_noticed(self) -> None:
-        """A file whose applied entries are gone is not opened."""
-        store, _ = self.opened()
-        self.successResultOf(store.write(Write(None, numbered(1, 3), 3)))
-        self.ended(store)
-        connection = InlineDisk().open(self.path, read_only=False)._connection
-        connection.execute("DELETE FROM log WHERE idx = 3")
-        connection.close()
+        """A file whose committed entries are gone is not opened, applied or not."""
+        for count in (3, APPLY_ENTRIES_MAX + 1):
+            path = self.path.with_name(f"of-{count}.db")
+            store, _ = self.opened(path)
+            self.successResultOf(store.write(Write(None, numbered(1, count), count)))
+            self.ended(store)
+            connection = InlineDisk().open(path, read_only=False)._connection
+            connection.execute("DELETE FROM log WHERE idx = ?", (count,))
+            connection.close()
 
-        again = storage(self.path, InlineDisk())
+            again = storage(path, InlineDisk())
 
-        failure = self.failureResultOf(again.open(), Damaged)
-        self.assertIn("applied entries are missing", str(failure.value))
-        self.ended(again)
+            failure = self.failureResultOf(again.open(), Damaged)
+            self.assertIn("committed entries are missing", str(failure.value))
+            self.ended(again)
 
     def test_old_terms_do_not_come_back(self) -> None:
         """A term below the stored one is our own mistake."""
