@@ -164,7 +164,7 @@ class Files:
         if digest is not None and applied:
             self._truth.digest(name, applied, digest)
         self._check_log(
-            name, cursor, max(durable.commit_index, base_index), base_index, base_term
+            name, file, max(durable.commit_index, base_index), base_index, base_term
         )
         durable.commit_index = commit
         if file.is_safe:
@@ -236,14 +236,14 @@ class Files:
     def _check_log(
         self,
         name: str,
-        cursor: sqlite3.Cursor,
+        file: File,
         settled: int,
         base_index: int,
         base_term: int,
     ) -> None:
         """Each entry against the one true entry of its index and term, and that one's
         predecessor: by induction equal entries have equal logs before them (3.5)."""
-        rows = cursor.execute(
+        rows = file.plain_cursor().execute(
             "SELECT idx, term, checksum, command FROM log WHERE idx >= ? ORDER BY idx",
             (settled,),
         )
@@ -255,6 +255,9 @@ class Files:
                 # Damaged on the disk: its replica has yet to find that.
                 before = None
                 continue
+            if file.disk.hurt and before is not None and before[0] != index - 1:
+                # Damage to the tree hides rows from who seeks them by their indexes.
+                before = None
             known_sum, known_before = self._entries.get((index, term), (checksum, None))
             self._tally.require(
                 "R3 S3 equal index and term, equal entry and prefix",

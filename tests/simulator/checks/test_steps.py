@@ -173,6 +173,23 @@ class StepTests(SynchronousTestCase):
 
         self.assertTrue(files.was_replaced("it1"))
 
+    def test_hole_in_a_log(self) -> None:
+        """A log that lacks an entry between others is seen (R3), unless its file was
+        damaged: then its replica has yet to find that."""
+        disk = self.cluster.world.hosts["it1"].disk
+        cursor = self.cluster.cursor("it1")
+        cursor.execute("DELETE FROM log WHERE idx = 2")
+        self.assertGreater(journal.last(cursor)[0], 2)
+        state = journal.state(cursor)
+
+        # As on a disk that was replaced, whose log is looked at from its begin.
+        with self.assertRaises(Incorrect) as caught:
+            self.write("it1", state.hard_state, 1)
+        self.assertIn("R3", caught.exception.check)
+
+        disk.hurt = True
+        self.write("it1", state.hard_state, 2)
+
     def test_vote_of_a_new_file(self) -> None:
         """A vote that a new file gives before it is let in is seen (R7)."""
         self.cluster.kill("it1")
