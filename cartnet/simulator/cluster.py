@@ -169,7 +169,9 @@ class SimulatedCluster:
             self.logs.failures.append(reason)
             return
         try:
-            if self.stopped is not None:
+            # Of one that was killed in the act the disk is another process's.
+            runs = self.replicas.get(replica.name) is replica
+            if self.stopped is not None and runs:
                 self.stopped(replica)
         except Incorrect:
             self.logs.failures.append(Failure())

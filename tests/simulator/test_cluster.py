@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from sqlite3 import OperationalError
 from typing import Any
 
 import msgspec
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.errors import Refused
@@ -56,6 +58,20 @@ class ClusterTests(SynchronousTestCase):
             self.shopper.surely("get_order", {"order": order["id"]})
         )
         self.assertEqual(found, order)
+
+    def test_killed_while_it_stops(self) -> None:
+        """Who stops for its disk is looked at, unless it is killed in the act."""
+        stopped: list[str] = []
+        self.cluster.stopped = lambda replica: stopped.append(replica.name)
+        trouble = Failure(OperationalError("disk I/O error"))
+        replicas = self.cluster.replicas
+        killed = replicas["s1r1"]
+        self.cluster.kill("s1r1")
+
+        killed.failed_by(trouble)
+        replicas["s1r2"].failed_by(trouble)
+
+        self.assertEqual(stopped, ["s1r2"])
 
     def test_preferred_return(self) -> None:
         """The preferred lead again a few seconds after their return, and go on."""
