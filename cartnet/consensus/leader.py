@@ -215,8 +215,11 @@ class Leader:
         assert reply.rejected_index is not None
         if progress.lacks_what_it_had(reply.rejected_index):
             term = self.raft.log.term(reply.rejected_index)
-            assert term is not None, "the leader probes where its log begins or later"
-            self.raft.send(voter, Forgotten(self.raft.term, reply.rejected_index, term))
+            if term is None:
+                progress.probe()  # Compacted since it was sent: a snapshot follows.
+            else:
+                forgotten = Forgotten(self.raft.term, reply.rejected_index, term)
+                self.raft.send(voter, forgotten)
             return
         next_index = reply.conflict_index
         own = self.raft.log.last_index_of_term(reply.conflict_term)

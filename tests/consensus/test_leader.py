@@ -1,4 +1,5 @@
-"""What a leader does for a follower that needs entries older than its memory."""
+"""What a leader does for a follower that needs entries older than its memory, or its
+log."""
 
 from __future__ import annotations
 
@@ -16,6 +17,44 @@ from cartnet.consensus.messages import (
 from tests.consensus.replicas import Contents, Replica
 from tests.consensus.script import TICKS
 from tests.consensus.test_follower import entries
+
+
+def settle(replica: Replica) -> list[PeerMessage]:
+    """Write what is ready; return what is said."""
+    said = replica.speak()
+    while replica.begin_write() is not None:
+        said += replica.finish_write()
+        said += replica.speak()
+    return [message for _, message in said]
+
+
+class CompactedTests(SynchronousTestCase):
+    """The leader a has eleven entries; b has all of them, c has ten."""
+
+    def test_late_rejection(self) -> None:
+        """Who has lost what it had, and says so once that is compacted away, gets a
+        snapshot: of which term it was nobody knows any more."""
+        replica = Replica("a", ("a", "b", "c"), TICKS, Random(1))
+        replica.written = Contents(HardState(1), entries(*[1] * 10), 10, 10)
+        replica.start()
+        raft = replica.raft
+        raft.peer_connected("b")
+        raft.peer_connected("c")
+        raft.become_candidate(handed_over=True)
+        settle(replica)
+        raft.step("b", RequestVoteReply(2, granted=True))
+        settle(replica)
+        raft.step("b", AppendEntriesReply(2, match_index=11))
+        raft.step("c", AppendEntriesReply(2, match_index=10))
+        settle(replica)
+        raft.peer_connected("c")
+        settle(replica)
+        raft.compact(11)
+
+        raft.step("c", AppendEntriesReply(2, rejected_index=10, conflict_index=1))
+        settle(replica)
+
+        self.assertEqual(raft.snapshots, ["c"])
 
 
 class FetchTests(SynchronousTestCase):
@@ -36,12 +75,7 @@ class FetchTests(SynchronousTestCase):
         self.raft.step("b", AppendEntriesReply(2, rejected_index=10, conflict_index=2))
 
     def settle(self) -> list[PeerMessage]:
-        """Write what is ready; return what is said."""
-        said = self.replica.speak()
-        while self.replica.begin_write() is not None:
-            said += self.replica.finish_write()
-            said += self.replica.speak()
-        return [message for _, message in said]
+        return settle(self.replica)
 
     def test_asks_once(self) -> None:
         """It asks for what it does not remember, and not again before the answer."""
