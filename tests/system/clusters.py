@@ -54,6 +54,7 @@ PORTS: Final = range(20_000, 32_000)
 """Below those that the kernel hands out."""
 
 PORTS_A_PROCESS: Final = 3_000
+"""More than all tests are given, of which none is given twice."""
 
 _given: set[int] = set()
 """The ports that :func:`free_ports` has returned: nobody may be listening there yet."""
