@@ -200,9 +200,9 @@ class Conversation(Protocol):
         """Messages pass again: go on where that is possible."""
         if self.supervises:
             return
-        # Another process asks again what a connection that ends leaves unanswered; on
-        # one that goes on it relies. Raft's messages repeat themselves.
-        owes = self._lost_a_line and self.trusted and self._serving is not None
+        # Another process asks again what a connection that ends leaves unanswered, and
+        # a leader begins a snapshot anew; on one that goes on they rely.
+        owes = self._lost_a_line and self.trusted
         if owes or self._lost_its_hello or self._hello_since is not None:
             self.abort()
         elif self._serving is not None and not self._is_over:

@@ -440,24 +440,25 @@ class ConversationTests(SynchronousTestCase):
         self.assertEqual(visit.codes(), [(3, "ok")])
 
     def test_isolated_processes(self) -> None:
-        """Another process, which awaits answers for its users, is cut off in the end
-        where a line was lost, so that it does not await that one for ever."""
-        asking, awaiting, idle, peer = (self.listening.visit() for _ in range(4))
+        """Another process is cut off in the end where a line was lost: it awaits no
+        answer for ever, nor a leader what became of a part of a snapshot."""
+        asking, awaiting, idle, peer, calm = (self.listening.visit() for _ in range(5))
         for visit in (asking, awaiting, idle):
             visit.meet(identity("lb0", purpose="client", group=""))
         peer.meet(identity("s1r1"))
+        calm.meet(identity("s1r2"))
         awaiting.ask(1, "get_cart")
         self.gate.inject("isolate")
         asking.ask(2, "whoami")
         self.host.waiting[0].callback({})
         peer.say(b"{}")
-        visits = (asking, awaiting, idle, peer)
-        self.assertEqual([visit.is_ending for visit in visits], 4 * [False])
+        visits = (asking, awaiting, idle, peer, calm)
+        self.assertEqual([visit.is_ending for visit in visits], 5 * [False])
 
         self.gate.inject("heal")
 
         ending = [visit.is_ending for visit in visits]
-        self.assertEqual(ending, [True, True, False, False])
+        self.assertEqual(ending, [True, True, False, True, False])
 
     def test_watch_while_isolated(self) -> None:
         """A watcher is sent nothing that would be lost, and the rest afterwards."""
