@@ -6,15 +6,24 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from cartnet.consensus.log import Log
-from cartnet.consensus.messages import Entry, HardState
+from cartnet.consensus.messages import (
+    Entry,
+    HardState,
+    PeerMessage,
+    RequestVoteReply,
+)
 from cartnet.consensus.raft import Raft
+from cartnet.consensus.timing import Ticks
+from cartnet.limits import TICK_SECONDS
 
 if TYPE_CHECKING:
     from cartnet.consensus.raft import Addressed, Ready
-    from cartnet.consensus.timing import Ticks
 
 BLANK = HardState()
+TICKS = Ticks.of(heartbeat=0.1, election_timeout=0.6, tick=TICK_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -56,12 +65,9 @@ class Replica:
     :ivar tail_entries_max: how much of the log a new process keeps in memory.
     """
 
-    def __init__(
-        self, name: str, voters: tuple[str, ...], ticks: Ticks, random: Random
-    ) -> None:
+    def __init__(self, name: str, voters: tuple[str, ...], random: Random) -> None:
         self.name = name
         self.voters = voters
-        self.ticks = ticks
         self.random = random
         self.lexical = True
         self.tail_entries_max = 2**31
@@ -80,7 +86,7 @@ class Replica:
         self.raft = Raft(
             self.name,
             self.voters,
-            ticks=self.ticks,
+            ticks=TICKS,
             random=self.random,
             log=Log(runs, len(contents.log), self._tail()),
             hard_state=contents.hard_state,
@@ -133,3 +139,44 @@ class Replica:
         self.written = self.written.after(ready)
         if ready.must_sync:
             self.synced = self.written
+
+
+def entries(*terms: int, first: int = 1) -> tuple[Entry, ...]:
+    """Entries of these terms, from ``first`` on."""
+    return tuple(
+        Entry(index, term, msgspec.Raw(b'"x"'))
+        for index, term in enumerate(terms, first)
+    )
+
+
+def leader(*others: str, tail_entries_max: int = 2**31) -> Replica:
+    """Return a, which leads in term 2, with connections to ``others``.
+
+    Ten entries are of term 1, and applied; its own, the eleventh, it has not sent yet.
+    """
+    replica = Replica("a", ("a", *others), Random(1))
+    replica.written = Contents(HardState(1), entries(*[1] * 10), 10, 10)
+    replica.tail_entries_max = tail_entries_max
+    replica.start()
+    for voter in others:
+        replica.raft.peer_connected(voter)
+    replica.raft.become_candidate(handed_over=True)
+    settle(replica)
+    for voter in others:
+        replica.raft.step(voter, RequestVoteReply(2, granted=True))
+    return replica
+
+
+def settle(replica: Replica) -> list[Addressed]:
+    """Write what is ready; return what is said, and to whom."""
+    said = replica.speak()
+    while replica.begin_write() is not None:
+        said += replica.finish_write()
+        said += replica.speak()
+    return said
+
+
+def told(replica: Replica, sender: str, message: PeerMessage) -> list[Addressed]:
+    """Give it a message of ``sender``; return what it says until all is written."""
+    replica.raft.step(sender, message)
+    return settle(replica)

@@ -21,15 +21,12 @@ from cartnet.consensus.messages import (
     HeartbeatReply,
     PeerMessage,
 )
-from cartnet.consensus.timing import Ticks
 from cartnet.limits import APPEND_BYTES_MAX
 from tests.consensus.replicas import Contents, Replica
 from tests.consensus.words import described, entries
 
 ROUNDS_MAX = 1_000
 """A group that is not quiet after as many rounds of deliveries never will be."""
-
-TICKS = Ticks.of(heartbeat=0.1, election_timeout=0.6, tick=0.025)
 
 SEPARATOR = "----"
 
@@ -87,7 +84,7 @@ class Environment:
         """
         self.flight.clear()
         for name in names:
-            replica = Replica(name, names, TICKS, Random(name))
+            replica = Replica(name, names, Random(name))
             replica.lexical = lexical == "yes"
             self.replicas[name] = replica
             self._start(name)

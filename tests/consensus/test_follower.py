@@ -4,47 +4,34 @@ from __future__ import annotations
 
 from random import Random
 
-import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.consensus.messages import (
     AppendEntries,
     AppendEntriesReply,
-    Entry,
     HardState,
     Heartbeat,
     HeartbeatReply,
     PeerMessage,
+    RequestVote,
+    RequestVoteReply,
     TimeoutNow,
 )
-from tests.consensus.replicas import Contents, Replica
-from tests.consensus.script import TICKS
-
-
-def entries(*terms: int, first: int = 1) -> tuple[Entry, ...]:
-    """Entries of these terms, from ``first`` on."""
-    return tuple(
-        Entry(index, term, msgspec.Raw(b'"x"'))
-        for index, term in enumerate(terms, first)
-    )
+from tests.consensus.replicas import Contents, Replica, entries, told
 
 
 class FollowerTests(SynchronousTestCase):
     """A follower b of term 3, with entries of terms 1, 1, 2, 2."""
 
     def setUp(self) -> None:
-        self.replica = Replica("b", ("a", "b", "c"), TICKS, Random(1))
+        self.replica = Replica("b", ("a", "b", "c"), Random(1))
         self.replica.written = Contents(HardState(3), entries(1, 1, 2, 2), 1, 1)
         self.replica.start()
         self.raft = self.replica.raft
 
     def told(self, message: PeerMessage) -> list[PeerMessage]:
-        """Give it a message of a; return all that it says, and when it is written."""
-        self.raft.step("a", message)
-        said = self.replica.speak()
-        while self.replica.begin_write() is not None:
-            said += self.replica.finish_write()
-        return [message for _, message in said]
+        """Give it a message of a; return all that it says."""
+        return [message for _, message in told(self.replica, "a", message)]
 
     def test_commits_no_further_than_the_append(self) -> None:
         """What follows in its own log may be wrong: it is not committed yet."""
@@ -89,3 +76,16 @@ class FollowerTests(SynchronousTestCase):
         rejection = AppendEntriesReply(3, rejected_index=9, conflict_index=5)
         self.assertEqual(said, [rejection])
         self.assertEqual(len(self.replica.written.log), 4)
+
+    def test_new_file(self) -> None:
+        """Who is not let in yet gives nobody its vote, and then only in later terms:
+        what the former file has voted in this one is not known."""
+        self.raft.admitted = False
+        asked = RequestVote(4, 9, 3, handed_over=True)
+        self.assertEqual(self.told(asked), [RequestVoteReply(4, granted=False)])
+
+        self.raft.admit(4)
+
+        self.assertEqual(self.told(asked), [RequestVoteReply(4, granted=False)])
+        asked = RequestVote(5, 9, 3, handed_over=True)
+        self.assertEqual(self.told(asked), [RequestVoteReply(5, granted=True)])

@@ -10,9 +10,8 @@ from cartnet.consensus.candidate import PreCandidate
 from cartnet.consensus.log import Log
 from cartnet.consensus.messages import HardState
 from cartnet.consensus.raft import Raft
-from cartnet.consensus.timing import Ticks
+from tests.consensus.replicas import TICKS
 
-TICKS = Ticks.of(heartbeat=0.1, election_timeout=0.6, tick=0.025)
 VOTERS = ("a", "b", "c")
 
 

@@ -3,79 +3,84 @@ log."""
 
 from __future__ import annotations
 
-from random import Random
-
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.consensus.messages import (
     AppendEntries,
     AppendEntriesReply,
-    HardState,
+    InstallSnapshot,
+    InstallSnapshotReply,
     PeerMessage,
-    RequestVoteReply,
+    PreVoteReply,
 )
-from tests.consensus.replicas import Contents, Replica
-from tests.consensus.script import TICKS
-from tests.consensus.test_follower import entries
+from tests.consensus.replicas import entries, leader, settle, told
 
 
-def settle(replica: Replica) -> list[PeerMessage]:
-    """Write what is ready; return what is said."""
-    said = replica.speak()
-    while replica.begin_write() is not None:
-        said += replica.finish_write()
-        said += replica.speak()
-    return [message for _, message in said]
+class SnapshotTests(SynchronousTestCase):
+    """The leader a has eleven entries, compacted; b has all of them, c has ten."""
 
+    def setUp(self) -> None:
+        self.replica = leader("b", "c")
+        self.raft = self.replica.raft
+        settle(self.replica)
+        told(self.replica, "b", AppendEntriesReply(2, match_index=11))
+        told(self.replica, "c", AppendEntriesReply(2, match_index=10))
+        self.raft.peer_connected("c")
+        settle(self.replica)
+        self.raft.compact(11)
 
-class CompactedTests(SynchronousTestCase):
-    """The leader a has eleven entries; b has all of them, c has ten."""
+    def reject(self) -> None:
+        rejection = AppendEntriesReply(2, rejected_index=10, conflict_index=1)
+        told(self.replica, "c", rejection)
+
+    def part(self, term: int) -> InstallSnapshot:
+        return InstallSnapshot(term, 11, 2, part=0, rows=msgspec.Raw(b"[]"))
 
     def test_late_rejection(self) -> None:
         """Who has lost what it had, and says so once that is compacted away, gets a
         snapshot: of which term it was nobody knows any more."""
-        replica = Replica("a", ("a", "b", "c"), TICKS, Random(1))
-        replica.written = Contents(HardState(1), entries(*[1] * 10), 10, 10)
-        replica.start()
-        raft = replica.raft
-        raft.peer_connected("b")
-        raft.peer_connected("c")
-        raft.become_candidate(handed_over=True)
-        settle(replica)
-        raft.step("b", RequestVoteReply(2, granted=True))
-        settle(replica)
-        raft.step("b", AppendEntriesReply(2, match_index=11))
-        raft.step("c", AppendEntriesReply(2, match_index=10))
-        settle(replica)
-        raft.peer_connected("c")
-        settle(replica)
-        raft.compact(11)
+        self.reject()
 
-        raft.step("c", AppendEntriesReply(2, rejected_index=10, conflict_index=1))
-        settle(replica)
+        self.assertEqual(self.raft.snapshots, ["c"])
 
-        self.assertEqual(raft.snapshots, ["c"])
+    def test_parts(self) -> None:
+        """A part leaves in the term it was read for, and its answer is handed on."""
+        self.reject()
+        self.raft.send_snapshot_part("c", self.part(term=1))
+        self.raft.send_snapshot_part("c", self.part(term=2))
+
+        said = settle(self.replica)
+        reply = InstallSnapshotReply(2, 11, next_part=1)
+        told(self.replica, "c", reply)
+
+        self.assertEqual(said, [("c", self.part(term=2))])
+        self.assertEqual(self.raft.snapshot_replies, [("c", reply)])
+
+    def test_no_office(self) -> None:
+        """Who does not lead any more sends nothing of what it has begun to read."""
+        self.reject()
+        self.raft.step("b", PreVoteReply(3, granted=False))
+        settle(self.replica)
+
+        self.raft.send_snapshot_part("c", self.part(term=2))
+
+        self.assertFalse(self.raft.leads)
+        self.assertEqual(settle(self.replica), [])
 
 
 class FetchTests(SynchronousTestCase):
     """The leader a has ten entries and remembers the last two; b has one."""
 
     def setUp(self) -> None:
-        self.replica = Replica("a", ("a", "b"), TICKS, Random(1))
+        self.replica = leader("b", tail_entries_max=2)
         self.log = entries(*[1] * 10)
-        self.replica.written = Contents(HardState(1), self.log, 10, 10)
-        self.replica.tail_entries_max = 2
-        self.replica.start()
         self.raft = self.replica.raft
-        self.raft.peer_connected("b")
-        self.raft.become_candidate(handed_over=True)
-        self.settle()
-        self.raft.step("b", RequestVoteReply(2, granted=True))
         self.settle()
         self.raft.step("b", AppendEntriesReply(2, rejected_index=10, conflict_index=2))
 
     def settle(self) -> list[PeerMessage]:
-        return settle(self.replica)
+        return [message for _, message in settle(self.replica)]
 
     def test_asks_once(self) -> None:
         """It asks for what it does not remember, and not again before the answer."""

@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.consensus.messages import (
     AppendEntriesReply,
     HeartbeatReply,
-    RequestVoteReply,
     TimeoutNow,
 )
-from tests.consensus.replicas import Replica
-from tests.consensus.script import TICKS
+from tests.consensus.replicas import TICKS, leader, settle
 
 
 class StalledDiskTests(SynchronousTestCase):
     """The leader a of a, b and c; the others acknowledge whatever they are sent."""
 
     def setUp(self) -> None:
-        self.replica = Replica("a", ("a", "b", "c"), TICKS, Random(1))
-        self.replica.start()
+        self.replica = leader("b", "c")
         self.raft = self.replica.raft
-        for voter in "bc":
-            self.raft.peer_connected(voter)
-        self.raft.become_candidate(handed_over=True)
-        self.write()
-        self.raft.step("b", RequestVoteReply(1, granted=True))
-        self.write()
+        settle(self.replica)
         self.acknowledge()
-        self.write()
+        settle(self.replica)
         self.handed_to: list[str] = []
-
-    def write(self) -> None:
-        self.replica.speak()
-        while self.replica.begin_write() is not None:
-            self.replica.finish_write()
-            self.replica.speak()
 
     def acknowledge(self) -> None:
         for voter in "bc":
             last_index = self.raft.log.last_index
-            self.raft.step(voter, AppendEntriesReply(1, match_index=last_index))
-            self.raft.step(voter, HeartbeatReply(1, round=0))
+            self.raft.step(voter, AppendEntriesReply(2, match_index=last_index))
+            self.raft.step(voter, HeartbeatReply(2, round=0))
 
     def pass_time(self, ticks: int) -> None:
         for _ in range(ticks):
@@ -70,7 +54,7 @@ class StalledDiskTests(SynchronousTestCase):
         """A leader whose transactions end keeps its office, however many there are."""
         for _ in range(TICKS.disk_stall):
             self.raft.propose([msgspec.Raw(b'"x"')])
-            self.write()
+            settle(self.replica)
             self.pass_time(2)
 
         self.assertEqual(self.handed_to, [])

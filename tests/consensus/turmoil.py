@@ -9,11 +9,8 @@ from random import Random
 import msgspec
 
 from cartnet.consensus.messages import PeerMessage
-from cartnet.consensus.timing import Ticks
 from tests.consensus.checker import Checker
-from tests.consensus.replicas import Replica
-
-TICKS = Ticks.of(heartbeat=0.1, election_timeout=0.6, tick=0.025)
+from tests.consensus.replicas import TICKS, Replica
 
 LIVELY_TICKS_MAX = 300
 """After all faults have ended a group has a leader, and equal logs, within this."""
@@ -77,7 +74,7 @@ class Turmoil:
         self._proposed = 0
         self._floors: list[int] = []
         for name in self.names:
-            replica = Replica(name, self.names, TICKS, Random(self.random.random()))
+            replica = Replica(name, self.names, Random(self.random.random()))
             replica.lexical = self.lexical
             self.replicas[name] = replica
             self._start(name)
