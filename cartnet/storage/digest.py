@@ -285,18 +285,17 @@ def recount(cursor: Cursor, check: Callable[[], None] = lambda: None) -> str:
     return _hex(total)
 
 
-def compare(
-    cursor: Cursor, check: Callable[[], None] = lambda: None, *, deep: bool = False
-) -> Comparison:
+def compare(cursor: Cursor, check: Callable[[], None] = lambda: None) -> Comparison:
     """Hold the kept digest against a recount, in the caller's transaction.
 
-    :param deep: let SQLite look whether pages and indexes are sound, too: a query may
-        find rows by a damaged index although every row is right.
+    SQLite looks whether pages, indexes and the list of free pages are sound first: a
+    query may miss a row by a damaged index, or a free page be one that holds rows,
+    although every row is right.
     """
     kept = _stored(cursor)
     index = journal.state(cursor).applied_index
     try:
-        damage = _unsound(cursor, check) if deep else None
+        damage = _unsound(cursor)
         counted = "" if damage else recount(cursor, check)
     except Exception as error:
         if not is_corruption(error):
@@ -319,15 +318,11 @@ def is_corruption(error: BaseException) -> bool:
 # --- Below ---------------------------------------------------------------------------
 
 
-def _unsound(cursor: Cursor, check: Callable[[], None]) -> str | None:
-    """Return the first thing that SQLite finds wrong with a state table, or None."""
-    for table in state_tables(cursor):
-        check()
-        cursor.execute(f"PRAGMA integrity_check({_quoted(table)})")
-        found = cursor.fetchall()
-        if found != [("ok",)]:
-            return f"{table}: {found[0][0]}"
-    return None
+def _unsound(cursor: Cursor) -> str | None:
+    """Return the first thing that SQLite finds wrong with the file, or None."""
+    cursor.execute("PRAGMA integrity_check(1)")
+    (found,) = cursor.fetchone()
+    return None if found == "ok" else found
 
 
 def _chunks(cursor: Cursor, table: str) -> Iterator[list[tuple[object, ...]]]:

@@ -235,7 +235,7 @@ class Storage:
             if self._ending:
                 raise Closed
 
-        return self._pass(partial(digest.compare, check=check, deep=True))
+        return self._pass(partial(digest.compare, check=check))
 
     def _pass(self, query: Callable[[Cursor], T]) -> Deferred[T]:
         """Run a long query on a connection, and in a thread, of its own."""

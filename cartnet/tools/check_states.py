@@ -75,7 +75,7 @@ def _check_file(file: ReplicaFile, chapter: Chapter, digests: Digests) -> None:
         return
     recorded: tuple[tuple[int, str], ...] = ()
     with file.transaction():
-        compared = digest.compare(cursor, deep=True)
+        compared = digest.compare(cursor)
         try:
             recorded = digest.recorded(cursor)
         except journal.Damaged as error:

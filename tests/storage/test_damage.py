@@ -162,6 +162,43 @@ class ByteTests(DamageCase):
                 found = self.flip(at)
                 self.assertTrue(found is None or is_damage(found), f"{at}: {found!r}")
 
+    def test_every_byte_of_an_index(self) -> None:
+        """Those by which rows are found, though every row is right."""
+        self.edit("CREATE INDEX by_sum ON till (sum)")
+        ((page,),) = self.query(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'by_sum'"
+        )
+        self.assert_sound_or_found(page)
+
+    def test_every_byte_about_free_pages(self) -> None:
+        """Those that say which pages are free: one that is not would be written to."""
+        self.edit("CREATE TABLE spare AS SELECT zeroblob(20000)", "DROP TABLE spare")
+        self.assert_sound_or_found(int.from_bytes(self.whole[32:36]))
+
+    def edit(self, *statements: str) -> None:
+        """Go on from the file as these leave it."""
+        connection = sqlite.connect(self.path, isolation_level=None)
+        for statement in statements:
+            connection.execute(statement)
+        connection.close()
+        self.whole = self.path.read_bytes()
+        sound = self.opened()
+        assert isinstance(sound, Recovered)
+        self.sound = sound
+
+    def assert_sound_or_found(self, page: int) -> None:
+        """Whichever byte of ``page`` is changed."""
+        ((size,),) = self.query("PRAGMA page_size")
+        self.assertGreater(page, 0)
+        for at in range((page - 1) * size, page * size):
+            if self.whole[at] or at % size < HEAD_BYTES:
+                found = self.flip(at)
+                if found is None:
+                    sound = self.query("PRAGMA integrity_check")
+                    self.assertEqual(sound, [("ok",)], at)
+                else:
+                    self.assertTrue(is_damage(found), f"{at}: {found!r}")
+
     def test_every_byte_of_the_head(self) -> None:
         """Those of the file's head, some of which SQLite takes for what a disk does."""
         for at in range(FILE_HEAD_BYTES):
