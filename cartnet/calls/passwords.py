@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from twisted.internet.defer import Deferred, DeferredSemaphore, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 
+from cartnet.checkout.waiting import Turns
 from cartnet.errors import Refused
 from cartnet.limits import HASHES_AT_ONCE_MAX, HASHES_WAITING_MAX
 
@@ -76,7 +77,7 @@ class Passwords:
         self._hasher = hasher
         self._in_thread = in_thread
         self._token_bytes = token_bytes
-        self._turns = DeferredSemaphore(HASHES_AT_ONCE_MAX)
+        self._turns = Turns(HASHES_AT_ONCE_MAX)
 
     async def hash(self, password: str) -> str:
         """Hash a new password; raise ``overloaded`` where too many wait."""
@@ -116,10 +117,10 @@ class Passwords:
         turn = self._turns.acquire()
         result: Deferred[Any] = Deferred(lambda _: turn.cancel())
 
-        def begin(turns: DeferredSemaphore) -> None:
+        def begin(turns: Turns) -> None:
             maybeDeferred(work, *arguments).addBoth(end, turns)
 
-        def end(outcome: Any, turns: DeferredSemaphore) -> None:
+        def end(outcome: Any, turns: Turns) -> None:
             turns.release()
             # Whoever waited may be gone; then nobody wants a failure either.
             if not result.called:

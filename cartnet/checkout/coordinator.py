@@ -9,12 +9,11 @@ import msgspec
 from twisted.internet.defer import (
     CancelledError,
     Deferred,
-    DeferredSemaphore,
     fail,
 )
 
 from cartnet.checkout.saga import Outcome, Saga
-from cartnet.checkout.waiting import Backoff, pause, within
+from cartnet.checkout.waiting import Backoff, Turns, pause, within
 from cartnet.errors import Refused
 from cartnet.limits import (
     SETTLEMENT_RETRY_SECONDS_MAX,
@@ -131,7 +130,7 @@ class Coordinator:
         self._leads = False
         self._leading: Deferred[None] | None = None
         self._settlements: dict[str, _Settlement] = {}
-        self._turns = DeferredSemaphore(SETTLEMENTS_AT_ONCE_MAX)
+        self._turns = Turns(SETTLEMENTS_AT_ONCE_MAX)
         self._group_id: str | None = None
         self._finished_index = 0
 

@@ -1,11 +1,12 @@
-"""Waits that end: a bound for every Deferred, and pauses on the injected clock."""
+"""Waits that end: a bound for every Deferred, pauses on the injected clock, turns."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,33 @@ def pause(clock: IReactorTime, seconds: float) -> Deferred[None]:
     paused: Deferred[None] = Deferred(lambda _: timer.cancel())
     timer = clock.callLater(seconds, paused.callback, None)
     return paused
+
+
+class Turns(DeferredSemaphore):
+    """A semaphore whose waiters may all give their turn up at once.
+
+    Twisted's resumes the next waiter inside the call by which the last one gives its
+    turn back. Where each gives up at once, a hundred or so in a row are too deep for
+    the stack, and the turn of whoever is there then is lost.
+    """
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__(tokens)
+        self._giving = False
+
+    @override
+    def release(self) -> None:
+        """Give a turn back: the next waiter has it, as soon as the last has paused."""
+        assert self.tokens < self.limit, "who releases has a turn"
+        self.tokens += 1
+        if self._giving:
+            return
+        self._giving = True
+        while self.tokens and self.waiting:
+            self.tokens -= 1
+            next_waiter: Deferred[Any] = self.waiting.pop(0)
+            next_waiter.callback(self)
+        self._giving = False
 
 
 class Backoff:

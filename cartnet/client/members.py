@@ -72,6 +72,7 @@ class Members:
         self._for_any: list[Waiter] = []
         self._for_member: dict[str, list[Waiter]] = {}
         self._for_slot: list[Waiter] = []
+        self._slots_released = 0
         self._search: IDelayedCall | None = None
         self._sweeping: IDelayedCall | None = None
         self._swept_at = 0.0
@@ -128,9 +129,18 @@ class Members:
         return waiter.ready
 
     def release(self) -> None:
-        """A call has ended: another one may take its place on the link."""
-        if self._for_slot:
-            self._for_slot.pop(0).ready.callback(True)
+        """A call has ended: another one may take its place on the link.
+
+        Whoever is told may end at once as well: that is counted, and the next one told
+        when this one is through, since a hundred nested would be too deep.
+        """
+        self._slots_released += 1
+        if self._slots_released > 1:
+            return
+        while self._slots_released:
+            if self._for_slot:
+                self._for_slot.pop(0).ready.callback(True)
+            self._slots_released -= 1
 
     def _release_all(self) -> None:
         waiting, self._for_slot = self._for_slot, []

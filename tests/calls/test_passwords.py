@@ -151,3 +151,25 @@ class PasswordsTests(SynchronousTestCase):
         self.failureResultOf(waiting, Refused)
         self.threads.finish_one()
         self.successResultOf(running[1])
+
+    def test_all_are_refused_at_once(self) -> None:
+        """However many are not allowed any more when their turn comes, no turn is
+        lost."""
+
+        def refuse() -> None:
+            raise Refused("rate_limited", "later")
+
+        running = [self._verify() for _ in range(HASHES_AT_ONCE_MAX)]
+        waiting = [self._verify(allowed=refuse) for _ in range(HASHES_WAITING_MAX)]
+
+        for each in running:
+            self.threads.finish_one()
+            self.successResultOf(each)
+
+        for each in waiting:
+            self.failureResultOf(each, Refused)
+        again = [self._verify() for _ in range(HASHES_AT_ONCE_MAX)]
+        self.assertEqual(len(self.threads.running), len(again))
+        for each in again:
+            self.threads.finish_one()
+            self.successResultOf(each)

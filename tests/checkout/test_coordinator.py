@@ -261,6 +261,25 @@ class CoordinatorTests(SynchronousTestCase):
         self.assertEqual(world.pending(), ())
         self.assertEqual(world.stock_of("C"), 0)
 
+    def test_deposed_with_many_in_turn(self) -> None:
+        """Orders that wait for their turn when their leader is deposed, however many,
+        take none with them."""
+        world = self.world
+        world.inventory.holds = True
+        count = 2 * SETTLEMENTS_AT_ONCE_MAX
+        for number in range(count):
+            world.register(f"user{number}")
+            world.fill(f"user{number}", C=1)
+            world.begin(f"user{number}")
+        world.clock.advance(SURVEY_SECONDS)
+        leader = world.leader
+
+        leader.deposed()
+        world.inventory.on_their_way.clear()
+        leader.led()
+
+        self.assertEqual(len(world.inventory.on_their_way), SETTLEMENTS_AT_ONCE_MAX)
+
     def test_undecided(self) -> None:
         """Orders that the inventory refuses to decide, however many, keep no other
         from its turn."""

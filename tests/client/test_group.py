@@ -338,6 +338,26 @@ class BoundTests(Calling):
         self.assertEqual(set(codes[:-1]), {"timeout"})
         self.assertEqual(codes[-1], "unavailable")
 
+    def test_full_link_after_all_deadlines(self) -> None:
+        """Where a process was held until those in turn are late, all of them end with
+        the first answer that it reads."""
+        self.lead(0)
+        self.call()
+        self.members[0].answer = lambda request: None
+        for _ in range(CALLS_PER_LINK_MAX):
+            self.begin()
+        deadline = self.clock.seconds() + SWEEP_SECONDS / 10
+        waiting = [self.begin(key="k", deadline=deadline) for _ in range(300)]
+        self.clock.run_for(SWEEP_SECONDS / 2)
+        self.assertEqual([result for result in waiting if result], [])
+
+        asked = self.members[0].asked_for[1]
+        self.members[0].conversations[-1].reply(asked["id"], ok())
+        self.clock.run_for(SWEEP_SECONDS / 4)
+
+        codes = {result[0].value.code for result in waiting}
+        self.assertEqual(codes, {"unavailable"})
+
 
 class MemberTests(Calling):
     """Calls to one member, whoever leads."""
