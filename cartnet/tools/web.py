@@ -10,10 +10,11 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import treq
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.threads import blockingCallFromThread
+from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
 from twisted.web.client import RequestTransmissionFailed as TransmissionFailed
 
@@ -163,8 +164,14 @@ class WebBalancer:
 
         async def all_of_them() -> list[Answer]:
             asked = [Deferred.fromCoroutine(self._call(each)) for each in requests]
-            answers: list[Answer] = await gatherResults(asked, consumeErrors=True)
-            return answers
+            # All have ended before the first failure is raised: nothing that another
+            # connection sends again is still on its way.
+            ended = DeferredList(asked, consumeErrors=True)
+            results: list[tuple[bool, Any]] = await ended
+            for _, result in results:
+                if isinstance(result, Failure):
+                    result.raiseException()
+            return [answer for _, answer in results]
 
         return self._block(all_of_them)
 

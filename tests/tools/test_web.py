@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, cast
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.threads import blockingCallFromThread, deferToThread
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Site
 from typing_extensions import override
 
 from cartnet.errors import Refused
-from cartnet.tools.web import Web
+from cartnet.limits import IMPORT_ATTEMPTS_MAX, IMPORT_WINDOW_ITEMS
+from cartnet.tools.catalogue import Item
+from cartnet.tools.failure import ToolError
+from cartnet.tools.importing import PAUSE_SECONDS, Import
+from cartnet.tools.web import Web, WebBalancer
 
 HEAD = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
@@ -101,3 +109,96 @@ class WebTests(TestCase):
         for answer in (b"", HEAD % (b"200 OK", 99) + b'{"items":'):
             with self.assertRaises(OSError):
                 await self.ask(answer, seconds_max=0.2)
+
+
+class _Inventory(Resource):
+    """Lets anybody in, and takes items until it is to go away in the middle of one.
+
+    :ivar items: by their paths.
+    :ivar goes_at: how many items it has taken when it goes away.
+    """
+
+    isLeaf = True  # noqa: N815 (Twisted's name)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: dict[str, str | None] = {}
+        self.goes_at: int | None = None
+        self.port: Any = None
+        self.number = 0
+
+    def listen(self) -> None:
+        network: Any = reactor
+        site = Site(self)
+        site.noisy = False
+        self.port = network.listenTCP(self.number, site, interface="127.0.0.1")
+        self.number = self.port.getHost().port
+
+    @override
+    def render(self, request: Any) -> bytes:
+        request.setHeader("Content-Type", "application/json")
+        if request.method != b"PUT":
+            return b'{"session":"s"}'
+        if len(self.items) == self.goes_at:
+            self.goes_at = None
+            self.port.stopListening()
+            request.transport.abortConnection()
+            return b""
+        key = request.getHeader("Idempotency-Key")
+        assert self.items.setdefault(request.path.decode(), key) == key
+        return b'{"revision":%d}' % len(self.items)
+
+
+class ImportTests(TestCase):
+    """A catalogue through a console."""
+
+    timeout = 60
+
+    @override
+    def setUp(self) -> None:
+        self.paused: list[float] = []
+        self.inventory = _Inventory()
+        self.inventory.listen()
+        self.addCleanup(lambda: maybeDeferred(self.inventory.port.stopListening))
+
+    def importing(self, url: str) -> Import:
+        return Import(
+            addresses=[url],
+            password="correct horse",
+            run_id="0f",
+            connect=lambda address: WebBalancer(reactor, address, 30),
+            progress=lambda done: None,
+            pause=self.pause,
+        )
+
+    def pause(self, seconds: float) -> None:
+        self.paused.append(seconds)
+        if len(self.paused) == 2:
+            blockingCallFromThread(cast("Any", reactor), self.inventory.listen)
+
+    async def test_nobody_listens(self) -> None:
+        """Where nobody listens it ends after its attempts, and says who does not."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        run = self.importing(url)
+        self.paused = [0.0, 0.0]
+
+        with self.assertRaisesRegex(
+            ToolError, f"^{url}: Connection was refused.*; 0 of 1 items were imported$"
+        ):
+            await deferToThread(run.put, [Item(2, "A", "Apples", 1, 1)])
+
+        self.assertEqual(len(self.paused), 2 + IMPORT_ATTEMPTS_MAX - 1)
+
+    async def test_comes_back(self) -> None:
+        """A console that goes away midway and comes back gets the rest, and what it
+        had taken without saying so under the same keys."""
+        self.inventory.goes_at = IMPORT_WINDOW_ITEMS + 3
+        count = 2 * IMPORT_WINDOW_ITEMS
+        items = [Item(at + 2, f"I{at}", "An item", 1, 1) for at in range(count)]
+        run = self.importing(f"http://127.0.0.1:{self.inventory.number}")
+
+        await deferToThread(run.put, items)
+
+        self.assertEqual((run.done, len(self.inventory.items)), (count, count))
+        self.assertEqual(self.paused, [PAUSE_SECONDS, PAUSE_SECONDS])
