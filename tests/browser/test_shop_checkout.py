@@ -199,6 +199,65 @@ def test_without_a_majority_an_order_waits(visits: Visits, shop: Shop) -> None:
         assert len(customer.orders()) == 1
 
 
+def refuse_once(page: Page) -> None:
+    """Have the order refused once for want of a majority, for now."""
+    details = {"retry_after": 3600}
+    error = {"code": "unavailable", "message": "no majority", "details": details}
+    page.route(
+        CHECKOUT,
+        lambda route: route.fulfill(status=503, json={"error": error}),
+        times=1,
+    )
+
+
+def test_what_is_being_sent_is_not_given_up(visits: Visits, shop: Shop) -> None:
+    """While an order is sent once more that may place it, so that it cannot be given
+    up; the page shows what comes of it."""
+    user = shop.account()
+    item = shop.put(shop.fresh("HELD"), "Sent once more", stock=10)
+    page = at_the_review(visits, shop, user, {item: 1})
+    visits.tolerate("status of 503")
+    held: list[Route] = []
+    page.route(CHECKOUT, lambda route: held.append(route))
+    refuse_once(page)
+    page.locator("#confirm").click()
+    stop = page.get_by_role("button", name="Stop trying")
+    expect(stop).to_be_enabled()
+
+    with page.expect_request(CHECKOUT):
+        page.get_by_role("button", name="Try now").click()
+    stop.dispatch_event("click")
+    expect(stop).to_be_disabled()
+    assert violations(page) == []
+    (route,) = held
+    route.continue_()
+
+    expect(page.get_by_text("Thank you, the order is placed")).to_be_visible()
+    with shop.customer(user) as customer:
+        assert len(customer.orders()) == 1
+
+
+def test_what_is_given_up_is_not_ordered(visits: Visits, shop: Shop) -> None:
+    """Between two sendings an order can be given up: it is not sent again, and the
+    next one is another."""
+    user = shop.account()
+    item = shop.put(shop.fresh("STOP"), "Not sent again", stock=10)
+    page = at_the_review(visits, shop, user, {item: 1})
+    visits.tolerate("status of 503")
+    refuse_once(page)
+    with page.expect_request(CHECKOUT) as first:
+        page.locator("#confirm").click()
+    page.get_by_role("button", name="Stop trying").click()
+
+    expect(page.locator("#waiting")).to_have_count(0)
+    with page.expect_request(CHECKOUT) as second:
+        page.locator("#confirm").click()
+
+    expect(page.get_by_text("Thank you, the order is placed")).to_be_visible()
+    keys = [sent.value.headers["idempotency-key"] for sent in (first, second)]
+    assert keys[0] != keys[1]
+
+
 def test_a_reload_without_a_majority_finds_the_order(
     visits: Visits, shop: Shop
 ) -> None:

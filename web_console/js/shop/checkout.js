@@ -28,10 +28,10 @@ export class Checkout extends Store {
   error = null;
   order = null;
   attempts = 0;
+  asking = false; // whether a sending is under way, which may place the order
   cartThen = new Map(); // the cart's prices by item when the order was refused
   #timer = 0;
   #user = null;
-  #asking = false;
 
   constructor(session, cart) {
     super();
@@ -59,9 +59,9 @@ export class Checkout extends Store {
     this.#ask();
   }
 
-  /** Give up waiting: only before anything can have been done. */
+  /** Give up waiting: only between two sendings, as each may place the order. */
   giveUp() {
-    if (this.state !== "waiting") return;
+    if (this.state !== "waiting" || this.asking) return;
     clearTimeout(this.#timer);
     this.#forget();
     this.#become("idle");
@@ -108,8 +108,9 @@ export class Checkout extends Store {
   }
 
   async #ask() {
-    if (this.#asking) return;
-    this.#asking = true;
+    if (this.asking) return;
+    this.asking = true;
+    this.changed();
     const { record } = this;
     const user = this.#user;
     let order = null;
@@ -122,7 +123,7 @@ export class Checkout extends Store {
     } catch (caught) {
       error = caught;
     }
-    this.#asking = false;
+    this.asking = false;
     if (user !== this.#user || record !== this.record) {
       if (this.undecided) this.#ask();
       return;
