@@ -9,6 +9,8 @@ from playwright.sync_api import APIResponse, Route, expect
 from tests.browser.test_shop import item, line, quantity
 from tests.browser.visits import PASSWORD, Shop, Visits, log_in, violations
 
+ADDITIONS = "**/api/v1/cart/items"
+
 
 def test_a_restart_loses_nothing_that_was_typed(visits: Visits, shop: Shop) -> None:
     """A page outlives its server: it reconnects, and what was typed is still there."""
@@ -94,6 +96,66 @@ def test_a_line_that_fails_says_so_where_it_is(visits: Visits, shop: Shop) -> No
     expect(item(page, thing)).not_to_contain_text("Too fast.")
     assert len(keys) == 2
     assert keys[0] == keys[1]
+
+
+def test_what_is_added_during_a_retry_is_added(visits: Visits, shop: Shop) -> None:
+    """Pieces that are added while a failed addition is tried again come after it."""
+    user = shop.account()
+    thing = shop.put(shop.fresh("MORE"), "More of it", stock=40)
+    page = visits.page()
+    visits.tolerate("status of 429")
+    log_in(page, user)
+    page.goto("/")
+    error = {"code": "rate_limited", "message": "Too fast.", "details": {}}
+    held: list[Route] = []
+    page.route(ADDITIONS, lambda route: held.append(route), times=1)
+    page.route(
+        ADDITIONS,
+        lambda route: route.fulfill(status=429, json={"error": error}),
+        times=1,
+    )
+    item(page, thing).get_by_role("button", name="Add").click()
+    expect(item(page, thing)).to_contain_text("Too fast.")
+
+    with page.expect_request(ADDITIONS):
+        item(page, thing).get_by_role("button", name="Try again").click()
+    quantity(item(page, thing)).fill("5")
+    item(page, thing).get_by_role("button", name="Add").click()
+    expect(quantity(line(page, thing))).to_have_value("5")
+    (route,) = held
+    route.continue_()
+
+    expect(quantity(line(page, thing))).to_have_value("6")
+    page.reload()
+    expect(quantity(line(page, thing))).to_have_value("6")
+
+
+def test_additions_survive_the_session(visits: Visits, shop: Shop) -> None:
+    """Of two additions that both meet an ended session each can be tried again after
+    the next login, and none is under way for ever."""
+    user = shop.account()
+    things = [shop.put(shop.fresh("BOTH"), f"One of two, {n}") for n in range(2)]
+    page = visits.page()
+    visits.tolerate("status of 401")
+    log_in(page, user)
+    page.goto("/")
+    error = {"code": "unauthenticated", "message": "Log in.", "details": {}}
+    held: list[Route] = []
+    page.route(ADDITIONS, lambda route: held.append(route), times=2)
+    for thing in things:
+        with page.expect_request(ADDITIONS):
+            item(page, thing).get_by_role("button", name="Add").click()
+
+    for route in held:
+        route.fulfill(status=401, json={"error": error})
+    page.get_by_role("dialog").get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    for thing in things:
+        item(page, thing).get_by_role("button", name="Try again").click()
+        expect(quantity(line(page, thing))).to_have_value("1")
+
+    expect(page.locator("#to-checkout")).to_be_enabled()
 
 
 def test_a_reload_without_a_majority_keeps_the_name(visits: Visits, shop: Shop) -> None:

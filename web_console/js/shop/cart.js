@@ -209,7 +209,8 @@ export class Cart extends Store {
     this.changed();
     if (change.running) return true;
     change.running = true;
-    while (change.adding > 0 || change.wanted !== null) {
+    // One that is in the map no more was another user's: this one's cart gets no rest.
+    while (this.#changes.get(item) === change && (change.adding > 0 || change.wanted !== null)) {
       const send = change.wanted === null ? this.#adding(item, change) : this.#setting(item, change);
       // One key for every attempt of this write: it has one effect.
       const key = newKey();
@@ -259,8 +260,7 @@ export class Cart extends Store {
       if (user === this.#user) this.take(cart);
       return true;
     } catch (error) {
-      if (user !== this.#user) return false;
-      if (error.code === "unauthenticated") this.session.ended();
+      if (user === this.#user && error.code === "unauthenticated") this.session.ended();
       done();
       // What was to come after it is given up, too: the person decides anew.
       change.wanted = null;
@@ -269,11 +269,9 @@ export class Cart extends Store {
       change.failed = {
         error,
         retry: async () => {
-          if (await this.#attempt(item, change, attempt, done)) {
-            change.running = false;
-            this.#changes.delete(item);
-            this.changed();
-          }
+          if (change.running || !(await this.#attempt(item, change, attempt, done))) return;
+          change.running = false;
+          await this.#run(item, change); // What was asked for meanwhile is still to be sent.
         },
       };
       this.changed();
