@@ -13,6 +13,7 @@ from typing_extensions import override
 from cartnet.console.answers import new_request_id
 from cartnet.console.browser import is_foreign, session_in
 from cartnet.console.errors import Unfit, body_of, headers_of, status_of
+from cartnet.console.requests import header
 from cartnet.console.socket import Socket
 from cartnet.errors import Refused
 from cartnet.limits import (
@@ -219,19 +220,18 @@ class _Resource(WebSocketResource):
 
     def _refusal(self, request: HttpRequest, address: str) -> Refused | None:
         secure = request.isSecure()
-        if is_foreign(
-            request.getHeader("Origin"), request.getHeader("Host"), secure=secure
-        ):
+        origin, host = header(request, "Origin"), header(request, "Host")
+        if is_foreign(origin, host, secure=secure):
             return Refused("forbidden", "this page is not the console's own")
         if request.postpath:
             return Refused("not_found", "there is nothing below /ws")
         if request.method != b"GET":
             what = f"/ws takes GET, not {shown(request.method)}"
             return Unfit(405, what, {"Allow": "GET"})
-        if request.getHeader("Upgrade") is None:
+        if header(request, "Upgrade") is None:
             what = "a WebSocket is asked for by an Upgrade header"
             return Unfit(426, what, {"Upgrade": "websocket"})
-        session = session_in(request.getHeader("Cookie"), secure=secure)
+        session = session_in(header(request, "Cookie"), secure=secure)
         return self._sockets.unwelcome(address, session)
 
 

@@ -19,7 +19,9 @@ from twisted.internet import ssl
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import SSL4ClientEndpoint, TCP4ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
+from twisted.protocols.basic import LineOnlyReceiver
 from twisted.trial.unittest import TestCase
 from typing_extensions import override
 
@@ -83,6 +85,18 @@ class Browser(WebSocketClientProtocol):
     def ask(self, request_id: int, call: str, **more: Any) -> None:
         line = msgspec.json.encode({"id": request_id, "call": call, **more})
         self.sendMessage(line)
+
+
+class FirstLine(LineOnlyReceiver):
+    """Waits for the first line of what comes."""
+
+    def __init__(self) -> None:
+        self.heard: Deferred[bytes] = Deferred()
+
+    @override
+    def lineReceived(self, line: bytes) -> None:
+        if not self.heard.called:
+            self.heard.callback(line)
 
 
 class TcpTestCase(TestCase):
@@ -188,6 +202,31 @@ class TcpTests(TcpTestCase):
         self.assertEqual((await binary.closed)[1], 1003)
         self.assertEqual(await leaving.closed, (True, 1000))
         await self.until(lambda: self.sockets.count == 0)
+
+    async def test_headers_of_any_bytes(self) -> None:
+        """A header need not be UTF-8: it is read as the API reads it, and a request is
+        let in or refused for what it says."""
+        host = b"127.0.0.1:%d" % self.number
+        good = {b"Host": host, b"Upgrade": b"websocket", b"Connection": b"Upgrade"}
+        good[b"Sec-WebSocket-Key"] = b"dGhlIHNhbXBsZSBub25jZQ=="
+        good[b"Sec-WebSocket-Version"] = b"13"
+        for name, status in (
+            (b"Cookie", b"101"),
+            (b"Origin", b"403"),
+            (b"Upgrade", b"400"),
+        ):
+            answer = await self.opening({**good, name: b"a=\xff\xe9"})
+            self.assertEqual(answer.split()[1], status, name)
+
+    async def opening(self, headers: dict[bytes, bytes]) -> bytes:
+        """Ask for a WebSocket with these headers; return the answer's first line."""
+        raw: Any = await self.endpoint().connect(Factory.forProtocol(FirstLine))
+        sent = b"".join(b"%s: %s\r\n" % each for each in headers.items())
+        raw.transport.write(b"GET /ws HTTP/1.1\r\n" + sent + b"\r\n")
+        line: bytes = await raw.heard.addTimeout(SECONDS_MAX, reactor)
+        raw.transport.abortConnection()
+        await self.until(lambda: self.sockets.count == 0)
+        return line
 
     async def test_stop(self) -> None:
         """At the end what is in hand is answered, then everybody is told."""
