@@ -94,11 +94,11 @@ class Leader:
         progress = self.progress[voter]
         if progress.fetching:
             progress.fetching = False
-            # Read before an earlier office was lost, they may have been overwritten.
-            own = all(
-                self.raft.log.term(entry.index) == entry.term for entry in entries
-            )
-            if own and entries and entries[0].index == progress.next_index:
+            log, next_index = self.raft.log, progress.next_index
+            # Read before an earlier office was lost, they may have been overwritten;
+            # read before the log was compacted, nobody knows what they follow on.
+            own = all(log.term(entry.index) == entry.term for entry in entries)
+            if own and entries and log.base_index < entries[0].index == next_index:
                 self._append(voter, progress, tuple(entries))
 
     # --- time ----------------------------------------------------------------------

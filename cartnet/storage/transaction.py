@@ -29,7 +29,8 @@ class Write:
 
     :ivar hard_state: the new term and vote, or None where they stand.
     :ivar entries: to append; what stands at their indexes and behind is dropped.
-    :ivar commit_index: known to be committed; a lower one than stored changes nothing.
+    :ivar commit_index: known to be committed: through it entries are applied, and
+        whoever asks for that hears of each. A lower one than stored changes nothing.
     :ivar sync: whether it must survive a power cut once the Deferred has fired.
         Only what promises nothing (only effects, and what is compacted) may go
         without: effects are applied again from the log.
@@ -216,7 +217,9 @@ def perform(
     before = journal.state(cursor)
     journal.append(cursor, write.entries, before.commit_index)
     commit_index = max(before.commit_index, write.commit_index)
-    last_index = min(commit_index, before.applied_index + APPLY_ENTRIES_MAX)
+    # Not through what is known from before: a Write of founders, say, has nobody who
+    # would pass on the answers and admissions of what it applies.
+    last_index = min(write.commit_index, before.applied_index + APPLY_ENTRIES_MAX)
     applied: list[Applied] = []
     recorded: list[tuple[int, str]] = []
     admitted: tuple[Admitted, ...] = ()

@@ -99,6 +99,16 @@ class FetchTests(SynchronousTestCase):
 
         self.assertEqual(self.settle(), [AppendEntries(2, 1, 1, 10, self.log[1:5])])
 
+    def test_compacted_meanwhile(self) -> None:
+        """Where just that was compacted meanwhile, a snapshot follows instead."""
+        self.settle()
+        self.raft.compact(2)
+
+        self.raft.fetched("b", self.log[1:5])
+
+        self.assertEqual(self.settle(), [])
+        self.assertEqual(self.raft.snapshots, ["b"])
+
     def test_other_entries_are_not_sent(self) -> None:
         """Entries for a place that is not the next any more are left."""
         self.settle()

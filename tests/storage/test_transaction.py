@@ -227,7 +227,8 @@ class ApplyTests(StorageCase):
         store, recovered = self.reopened(store)
         self.assertEqual(recovered.commit_index, count)
 
-        rest = [self.successResultOf(store.write(Write(sync=False))) for _ in range(3)]
+        more = Write(commit_index=count, sync=False)
+        rest = [self.successResultOf(store.write(more)) for _ in range(3)]
 
         self.assertEqual(first.applied_index, APPLY_ENTRIES_MAX)
         self.assertEqual(
@@ -236,6 +237,26 @@ class ApplyTests(StorageCase):
         self.assertEqual(
             self.successResultOf(store.read(till)), (count * (count + 1) // 2, count)
         )
+        self.ended(store)
+
+    def test_only_who_asks_applies(self) -> None:
+        """What is written beside the log applies nothing of a backlog: nobody would
+        hear the answers, or that a replica's file was admitted."""
+        store, _ = self.opened()
+        count = APPLY_ENTRIES_MAX + 5
+        self.successResultOf(store.write(Write(None, numbered(1, count), count)))
+
+        for beside in (
+            Write(founders={"s1r0": "07" * 16}),
+            Write(lives={"s1r1": Life("f1", 1, "now")}),
+            Write(compact_through=3),
+        ):
+            written = self.successResultOf(store.write(beside))
+            self.assertEqual(written.answers, ())
+            self.assertEqual(written.applied_index, APPLY_ENTRIES_MAX)
+
+        rest = self.successResultOf(store.write(Write(commit_index=count)))
+        self.assertEqual(len(rest.answers), 5)
         self.ended(store)
 
     def test_a_lower_commit_index_changes_nothing(self) -> None:
