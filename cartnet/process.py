@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -26,6 +25,7 @@ from cartnet.supervisor.in_process import InProcess
 from cartnet.supervisor.lifeline import report_started
 from cartnet.topology.address import split
 from cartnet.topology.listening import listening
+from cartnet.transport.listening import listen
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort
@@ -68,24 +68,34 @@ class Process(Service):
 
     @override
     def startService(self) -> None:
-        """Claim files and ports, before the reactor runs; what cannot be had ends the
-        process with one line."""
+        """Claim files and ports, before the reactor runs; what cannot be had, or goes
+        wrong, ends the process with one line."""
         super().startService()
         self._reactor.addSystemEventTrigger("before", "shutdown", _stop_only_once)
         try:
-            if isinstance(self._supervisor, InProcess):
-                self._supervisor.claim()
-            admin_note = self._listen_admin()
-            if self._console is not None:
-                self._console.listen()
+            self._claim()
         except StartError as error:
             self._log.error("{error}", error=error)
             give_up(str(error))
+        except Exception as error:
+            # twistd itself would tell the log alone.
+            self._log.failure("the start failed")
+            give_up(
+                f"the start failed: {type(error).__name__}: {error}; the traceback is"
+                f" in {self._plan.configuration.logs}/"
+            )
+        started = Deferred.fromCoroutine(self._start())
+        started.addErrback(self._did_not_start)
+
+    def _claim(self) -> None:
+        if isinstance(self._supervisor, InProcess):
+            self._supervisor.claim()
+        admin_note = self._listen_admin()
+        if self._console is not None:
+            self._console.listen()
         self._greet(admin_note)
         if self._console is not None:
             self._console.start()
-        started = Deferred.fromCoroutine(self._start())
-        started.addErrback(self._did_not_start)
 
     async def _start(self) -> None:
         if isinstance(self._supervisor, InProcess):
@@ -179,28 +189,19 @@ class Process(Service):
             self._end_process,
             self._log,
         )
-        outcome: list[IListeningPort | Failure] = []
-        serverFromString(self._reactor, text).listen(factory).addBoth(outcome.append)
-        assert outcome, "an endpoint of this kind listens without waiting"
-        if isinstance(outcome[0], Failure):
-            return self._without_admin(text, outcome[0].value)
-        self._admin_port = outcome[0]
+        try:
+            self._admin_port = listen(self._reactor, text, factory, "admin")
+        except StartError:
+            # Another process of this cluster may have it.
+            cluster = self._plan.configuration.topology.cluster
+            optional = not (self._plan.whole or self._plan.admin_given)
+            if optional and holder(text) == cluster:
+                return f"none here: another process of cluster {cluster} has {text}"
+            raise
         place = listening(text)
         if place.port is None:
             return f"{text}, or: cartnet ctl list"
         return f"telnet {place.host} {place.port}, or: cartnet ctl list"
-
-    def _without_admin(self, text: str, reason: BaseException | None) -> str:
-        """Go on without an admin port where another process of this cluster has it."""
-        cluster = self._plan.configuration.topology.cluster
-        optional = not (self._plan.whole or self._plan.admin_given)
-        if optional and holder(text) == cluster:
-            return f"none here: another process of cluster {cluster} has {text}"
-        cause = getattr(reason, "socketError", reason)
-        raise StartError(
-            f"the admin port {text} cannot be had: {cause}; stop what holds it, or give"
-            " another one or none with --admin"
-        )
 
     # --- end ------------------------------------------------------------------------
 

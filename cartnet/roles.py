@@ -64,10 +64,7 @@ def make_service(plan: Plan, reactor: Any) -> IService:
     try:
         logs = Logs(configuration.logs)
     except OSError as error:
-        raise StartError(
-            f"cannot write logs into {configuration.logs}: {error.strerror};"
-            " change `logs` in the configuration, or its permissions"
-        ) from None
+        raise _no_log(error) from None
     seams = outside(reactor)
     log = Logger("cartnet.process", observer=logs.process)
     read_log = partial(seams.in_thread, logs.tail)
@@ -161,6 +158,13 @@ def group_clients(
     }
 
 
+def _no_log(error: OSError) -> StartError:
+    return StartError(
+        f"cannot write logs into {error.filename}: {error.strerror}; change `logs` in"
+        " the configuration, or its permissions"
+    )
+
+
 class Replicas:
     """Makes the replicas of this process, incarnation after incarnation.
 
@@ -181,11 +185,18 @@ class Replicas:
         )
 
     def make(self, name: str) -> Replica:
-        """Put one incarnation together; it touches nothing before it is claimed."""
+        """Put one incarnation together; it touches nothing but its log file before it
+        is claimed.
+
+        :raises StartError: that cannot be had.
+        """
         configuration = self._plan.configuration
         timing = configuration.timing
         group = configuration.topology.group_of(name)
-        log = self._logs.replica_logger(name, lambda: replica.term)
+        try:
+            log = self._logs.replica_logger(name, lambda: replica.term)
+        except OSError as error:
+            raise _no_log(error) from None
         gate = Gate(name, self._seams.clock, log)
         seams = gated(self._seams, gate)
         membership = Membership(

@@ -1,13 +1,16 @@
-"""The end of a process: everything stops, in order and in time."""
+"""A process: a start that fails is told, and everything stops in order and in time."""
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactor
 from twisted.logger import LogEvent
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -32,6 +35,41 @@ class Ending:
     async def stop(self) -> None:
         self._events.append(f"{self._name} stops")
         await self.ended
+
+
+class StartTests(SynchronousTestCase):
+    """A start that goes wrong in a way that nobody has thought of."""
+
+    def test_unexpected(self) -> None:
+        """The terminal is told in one line, and the log has the traceback."""
+        err = io.StringIO()
+        self.patch(sys, "__stderr__", err)
+        logged: list[LogEvent] = []
+
+        def listen() -> None:
+            raise ZeroDivisionError("a mistake")
+
+        configuration = SimpleNamespace(data=Path("db"), logs=Path("logs"))
+        process = Process(
+            cast("Any", SimpleNamespace(configuration=configuration, admin=None)),
+            MemoryReactor(),
+            seams(Clock()),
+            cast("Any", Ending("replicas", [])),
+            cast("Any", None),
+            cast("Any", SimpleNamespace(listen=listen)),
+            logger(logged),
+        )
+
+        status = self.assertRaises(SystemExit, process.startService).code
+
+        self.assertEqual(status, 1)
+        self.assertEqual(
+            err.getvalue(),
+            "cartnet: the start failed: ZeroDivisionError: a mistake; the traceback is"
+            " in logs/\n",
+        )
+        (event,) = logged
+        self.assertIs(event["log_failure"].type, ZeroDivisionError)
 
 
 class StopTests(SynchronousTestCase):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.endpoints import serverFromString
-from twisted.python.failure import Failure
 
 from cartnet.calls.catalogue import Catalogue
 from cartnet.calls.router import Router
@@ -19,8 +17,8 @@ from cartnet.console.operators import Operators
 from cartnet.console.site import Site
 from cartnet.console.sockets import WebSockets
 from cartnet.resources import resource
-from cartnet.storage.owner import StartError
 from cartnet.topology.listening import listening
+from cartnet.transport.listening import listen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,18 +107,7 @@ class Console:
 
         :raises StartError: it is not to be had.
         """
-        outcome: list[IListeningPort | Failure] = []
-        listened = serverFromString(self._reactor, self._endpoint).listen(self._site)
-        listened.addBoth(outcome.append)
-        assert outcome, "an endpoint of this kind listens without waiting"
-        if isinstance(outcome[0], Failure):
-            reason = outcome[0].value
-            raise StartError(
-                f"the console port {self._endpoint} cannot be had:"
-                f" {getattr(reason, 'socketError', reason)}; stop what holds it, or"
-                " give another one or none with --console"
-            )
-        self._port = outcome[0]
+        self._port = listen(self._reactor, self._endpoint, self._site, "console")
 
     def start(self) -> None:
         """Follow the inventory and watch the cluster, from now on."""

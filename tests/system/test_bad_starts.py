@@ -83,6 +83,35 @@ class BadStartTests(SynchronousTestCase):
             cluster.start_all()
             cluster.stop()
 
+    def test_unfit_endpoints(self) -> None:
+        """A key that is missing and an option that is none are named, of the console's
+        port and of the admin port."""
+        with running(Path(self.mktemp()), ONE_EACH) as cluster:
+            tls = "ssl:0:interface=127.0.0.1:privateKey=no.pem:certKey=no.pem"
+            unknown = "tcp:0:interface=127.0.0.1:colour=blue"
+            for port in ("console", "admin"):
+                for endpoint, words in (
+                    (tls, ("no.pem: No such file", "privateKey=key.pem")),
+                    (unknown, ("'colour'", "as in tcp:")),
+                ):
+                    self.assert_refused(
+                        cluster,
+                        *("--role", "all", f"--{port}", endpoint),
+                        words=(f"the {port} port {endpoint} cannot be had", *words),
+                    )
+            self.assertNotIn("Traceback", cluster.logs())
+
+    def test_log_that_cannot_be_written(self) -> None:
+        """A log file that cannot be opened is named: the process's, or a replica's."""
+        with running(Path(self.mktemp()), ONE_EACH) as cluster:
+            for name in ("cartnet.log", "it0.log"):
+                path = cluster.folder / "logs" / name
+                path.mkdir(parents=True)
+                self.assert_refused(
+                    cluster, "--role", "all", words=(f"logs/{name}: Is a directory",)
+                )
+                path.rmdir()
+
     def test_admin_port_of_the_own_cluster(self) -> None:
         """A process for one replica goes on without the admin port where another one of
         its cluster has it, and says so; not where --admin asks for it."""
