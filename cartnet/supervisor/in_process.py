@@ -96,16 +96,15 @@ class InProcess:
         :raises cartnet.storage.StartError: for the first that cannot be had; those
             claimed before it are let go.
         """
-        for name in self.names:
-            replica = self._make(name)
-            self._places[name].replica = replica
-            try:
+        try:
+            for name in self.names:
+                replica = self._places[name].replica = self._make(name)
                 replica.claim()
-            except Exception:
-                for place in self._places.values():
-                    if place.replica is not None:
-                        self._crash(place)
-                raise
+        except Exception:
+            for place in self._places.values():
+                if place.replica is not None:
+                    self._crash(place)
+            raise
 
     async def start_claimed(self) -> None:
         """Start all replicas that :meth:`claim` claimed, side by side.
@@ -202,15 +201,17 @@ class InProcess:
             await observe(place.ended)
             if self._stopping:
                 raise Refused("unavailable", "this process is stopping")
-            replica = place.replica = self._make(name)
         finally:
             place.starting = False
+        replica: HostedReplica | None = None
         try:
+            replica = place.replica = self._make(name)
             replica.claim()
             await self._until_started(place, replica, name)
         except Exception as error:
             if place.replica is replica:
-                self._crash(place)
+                if replica is not None:
+                    self._crash(place)
                 self._tell_if_emptied(f"{name} did not start: {error}")
             if isinstance(error, Refused):
                 raise
@@ -355,10 +356,11 @@ class InProcess:
         """End the living incarnation at once; ``ended`` is when it has let go."""
         replica, place.replica = place.replica, None
         assert replica is not None
+        place.ended = maybeDeferred(replica.crash).addErrback(self._unexpected)
+        # Who waited for the start may start another one at once: after that end.
         if place.started is not None and not place.started.called:
             killed = Refused("unavailable", "it was killed before it had started")
             place.started.errback(Failure(killed))
-        place.ended = maybeDeferred(replica.crash).addErrback(self._unexpected)
 
     def _unexpected(self, failure: Failure) -> None:
         self._log.failure("a replica did not end as it should", failure)

@@ -117,6 +117,7 @@ class World:
     :ivar starting: replicas whose start the test brings about.
     :ivar ending: replicas whose end the test brings about.
     :ivar stubborn: replicas that take no office over.
+    :ivar unmakeable: replicas that cannot be made.
     :ivar draining: replicas with requests in hand, until the test answers them.
     """
 
@@ -126,6 +127,7 @@ class World:
         self.topology = topology()
         self.events: list[str] = []
         self.held: set[str] = set()
+        self.unmakeable: set[str] = set()
         self.ending: dict[str, Deferred[None]] = {}
         self.starting: dict[str, Deferred[None]] = {}
         self.draining: dict[str, Deferred[None]] = {}
@@ -133,6 +135,8 @@ class World:
         self.replicas: dict[str, SmallReplica] = {}
 
     def make(self, name: str) -> SmallReplica:
+        if name in self.unmakeable:
+            raise RuntimeError(f"{name} has no log")
         replica = self.replicas[name] = SmallReplica(self, name)
         return replica
 

@@ -64,6 +64,15 @@ class InProcessTests(SynchronousTestCase):
 
         self.assertEqual(self.world.events[-2:], ["s1r0 crashed", "s1r1 crashed"])
 
+    def test_failed_making_lets_go(self) -> None:
+        """A replica that cannot even be made ends the start likewise."""
+        self.world.unmakeable.add("s1r1")
+
+        with self.assertRaisesRegex(RuntimeError, "s1r1 has no log"):
+            self.supervisor.claim()
+
+        self.assertEqual(self.world.events, ["s1r0 claimed", "s1r0 crashed"])
+
     def test_kill(self) -> None:
         """A killed replica is dead at once, and its neighbour lives."""
         self.run_all()
@@ -121,6 +130,42 @@ class InProcessTests(SynchronousTestCase):
         self.done(starting)
         self.assertEqual(self.world.events[1:], ["s1r0 claimed", "s1r0 started"])
         self.assertEqual(self.state("s1r0"), "alive")
+
+    def test_start_right_after_a_killed_start(self) -> None:
+        """Who starts a replica anew as soon as a start of it was killed waits for the
+        end of what was killed."""
+        self.run_all()
+        self.done(self.supervisor.kill("s1r0"))
+        self.world.starting["s1r0"] = Deferred()
+        first = self.supervisor.start("s1r0")
+        ending = self.world.ending["s1r0"] = Deferred()
+        second: list[Deferred[None]] = []
+        first.addErrback(lambda _: second.append(self.supervisor.start("s1r0")))
+        self.world.events.clear()
+
+        killing = self.supervisor.kill("s1r0")
+
+        self.assertEqual(self.world.events, ["s1r0 crashed"])
+        del self.world.starting["s1r0"]
+        ending.callback(None)
+        self.done(killing)
+        self.done(second[0])
+        self.assertEqual(self.world.events[1:], ["s1r0 claimed", "s1r0 started"])
+        self.assertEqual(self.state("s1r0"), "alive")
+
+    def test_start_without_a_log(self) -> None:
+        """A replica that cannot even be made says why, is dead, and is told of where
+        it was the last."""
+        self.run_all()
+        self.done(self.supervisor.kill("s1r0"))
+        self.world.unmakeable.add("s1r1")
+
+        self.assertEqual(
+            self.refused(self.supervisor.restart("s1r1")),
+            ("unavailable", "s1r1 did not start: s1r1 has no log"),
+        )
+        self.assertEqual(self.state("s1r1"), "dead")
+        self.assertEqual(self.process.emptied, ["s1r1 did not start: s1r1 has no log"])
 
     def test_failed_start(self) -> None:
         """A replica that cannot start says why, is dead, and can be started later."""
