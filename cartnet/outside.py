@@ -51,6 +51,16 @@ class SocketNetwork:
         )
 
 
+def keep_steady_time(reactor: Any) -> None:
+    """Have a reactor count seconds that nobody can set.
+
+    Twisted's follows the wall clock: set that back by a minute, and for a minute no
+    timer ends. Call this before the first timer is set.
+    """
+    assert not reactor.getDelayedCalls(), "timers by the other clock"
+    reactor.seconds = time.monotonic
+
+
 def outside(reactor: Any) -> Seams:
     """Everything that is handed in, from the reactor and the operating system."""
 

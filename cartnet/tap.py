@@ -152,9 +152,11 @@ def makeService(options: Options) -> IService:  # noqa: N802 # twistd calls it s
     """Make the service that runs what the options come to."""
     from twisted.internet import reactor
 
+    from cartnet.outside import keep_steady_time
     from cartnet.roles import make_service
     from cartnet.storage.owner import StartError
 
+    keep_steady_time(reactor)
     try:
         service = make_service(options.plan, reactor)
     except (ConfigurationError, StartError) as error:

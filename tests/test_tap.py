@@ -207,3 +207,30 @@ class IsHereTests(SynchronousTestCase):
 
     def no_such_name(self, *arguments: object, **options: object) -> object:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+class TimeTests(SynchronousTestCase):
+    """The reactor that a service is made for."""
+
+    def test_nobody_sets_its_clock(self) -> None:
+        """Its seconds are the system's monotonic ones, from before the first timer."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        script = (
+            "import time; from twisted.internet import reactor;"
+            "from cartnet.tap import Options, makeService;"
+            "options = Options(); options.parseOptions(['--data', '.']);"
+            "makeService(options); earliest = time.monotonic();"
+            "assert earliest <= reactor.seconds() <= time.monotonic()"
+        )
+
+        run = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
