@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 
 KEY_BYTES: Final = 16
 
-CART_CALLS: Final = frozenset(
-    {"get_cart", "add_to_cart", "set_quantity", "remove_from_cart", "checkout"}
-)
-ORDER_CALLS: Final = frozenset({"list_orders", "get_order"})
 OPERATOR_CALLS: Final = frozenset(
     {"put_item", "remove_item", "update_inventory", "reset_inventory"}
 )
@@ -188,8 +184,10 @@ class Router:
     async def _add(self, asked: Asked) -> PricedCart:
         shard = self.shard_of(asked.request)
         args: Any = asked.request.args
-        if not self._catalogue.known(asked.args.item):
-            args = await self._unknown(asked)
+        item, quantity = asked.args.item, asked.args.quantity
+        if not self._catalogue.known(item):
+            # It may be new: the shard asks the inventory, unless the key tells.
+            args = {"item": item, "quantity": quantity, "unchecked": True}
         answer = await self._forward(asked, shard, args, write=True)
         return priced(answer, self._catalogue.items)
 
@@ -197,23 +195,6 @@ class Router:
         if asked.args.quantity == 0:
             return await self._cart(asked)
         return await self._add(asked)
-
-    async def _unknown(self, asked: Asked) -> Any:
-        """The arguments for an item that the copy does not have: it may be new."""
-        item = asked.args.item
-        try:
-            answer = await self._inventory.call(
-                "find_item", {"item": item}, resend=True, deadline=asked.deadline
-            )
-        except Refused as refused:
-            # Nothing of the caller's own call has been sent yet.
-            raise Refused(
-                "unavailable",
-                f"whether there is an item {item} cannot be checked at the moment",
-            ) from refused
-        if msgspec.json.decode(answer)["item"] is not None:
-            return asked.request.args
-        return {"item": item, "quantity": asked.args.quantity, "unknown_item": True}
 
     async def _order(self, asked: Asked) -> object:
         shard = self.shard_of(asked.request)

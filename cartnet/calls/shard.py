@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from cartnet.calls.answering import Answering, Asked
@@ -197,28 +199,24 @@ class ShardCalls:
         return Watching(lambda sink: self._feed.subscribe(session, sink))
 
     async def _add_to_cart(self, asked: Asked) -> object:
-        args = asked.args
-        return await self._change_cart(
+        return await self._have_in_cart(
             asked,
             AddToCart(
                 session=self._answering.session(asked),
                 key=asked.request.key,
-                item=args.item,
-                quantity=args.quantity,
-                unknown_item=args.unknown_item,
+                item=asked.args.item,
+                quantity=asked.args.quantity,
             ),
         )
 
     async def _set_quantity(self, asked: Asked) -> object:
-        args = asked.args
-        return await self._change_cart(
+        return await self._have_in_cart(
             asked,
             SetQuantity(
                 session=self._answering.session(asked),
                 key=asked.request.key,
-                item=args.item,
-                quantity=args.quantity,
-                unknown_item=args.unknown_item,
+                item=asked.args.item,
+                quantity=asked.args.quantity,
             ),
         )
 
@@ -231,6 +229,26 @@ class ShardCalls:
                 item=asked.args.item,
             ),
         )
+
+    async def _have_in_cart(
+        self, asked: Asked, command: AddToCart | SetQuantity
+    ) -> Cart:
+        """Put an item in; an unchecked one once the inventory has been asked for it."""
+        if asked.args.unchecked:
+            # A key that is remembered is answered whatever has become of the item.
+            answer = await self._recall(asked, command)
+            if isinstance(answer, Refusal):
+                answer.raise_()
+            if answer is not None:
+                assert isinstance(answer, Cart)
+                return answer
+            unknown = not await self._is_sold(asked, command.item)
+            command = replace(command, unknown_item=unknown)
+        return await self._change_cart(asked, command)
+
+    async def _is_sold(self, asked: Asked, item: str) -> bool:
+        answer = await self._ask_inventory(asked, item, lambda: _unchecked(item))
+        return msgspec.json.decode(answer)["item"] is not None
 
     async def _change_cart(self, asked: Asked, command: UserCommand) -> Cart:
         answer = await self._propose_thawed(asked, command)
@@ -275,7 +293,7 @@ class ShardCalls:
         answer: Answer | Outcome | None = await self._recall(asked, command)
         if answer is None:
             # A checkout that cannot be decided soon is better not begun (L5).
-            await self._reach_inventory(asked)
+            await self._ask_inventory(asked, ANY_ITEM, _no_inventory)
             answer = await self._propose_thawed(asked, command)
         if isinstance(answer, CheckoutBegun):
             answer = await self._outcome(asked, answer)
@@ -287,7 +305,7 @@ class ShardCalls:
             raise _undecided()
         return answer
 
-    async def _recall(self, asked: Asked, command: BeginCheckout) -> Answer | None:
+    async def _recall(self, asked: Asked, command: UserCommand) -> Answer | None:
         """Return what the command's key came to before, if anything, or a refusal."""
         now = self._log.now()
 
@@ -310,17 +328,20 @@ class ShardCalls:
             raise _undecided() from None
         return None if answer == accounts.UNAUTHENTICATED else answer
 
-    async def _reach_inventory(self, asked: Asked) -> None:
+    async def _ask_inventory(
+        self, asked: Asked, item: str, late: Callable[[], Refused]
+    ) -> msgspec.Raw:
+        """Have the inventory's leader look an item up; ``late()`` where it does not."""
         reached = Deferred.fromCoroutine(
             self._inventory.call(
-                "find_item", {"item": ANY_ITEM}, resend=True, deadline=asked.deadline
+                "find_item", {"item": item}, resend=True, deadline=asked.deadline
             )
         )
         try:
-            await self._answering.until(asked.deadline, reached, _no_inventory)
+            return await self._answering.until(asked.deadline, reached, late)
         except Refused:
             # Whatever the reason, nothing was begun.
-            raise _no_inventory() from None
+            raise late() from None
 
     async def _outcome(self, asked: Asked, begun: CheckoutBegun) -> Outcome:
         settled = self._coordinator.settle(begun)
@@ -359,6 +380,13 @@ def _frozen() -> Refused:
     return Refused(
         "unavailable",
         "a checkout of this cart is not decided yet: nothing was done, try again",
+    )
+
+
+def _unchecked(item: str) -> Refused:
+    return Refused(
+        "unavailable",
+        f"whether there is an item {item} cannot be checked at the moment",
     )
 
 

@@ -107,7 +107,7 @@ class Route:
         """The arguments that stand in the body."""
         if not self.is_write:
             return ()
-        elsewhere = {*self.in_path.values(), "unknown_item"}
+        elsewhere = {*self.in_path.values(), "unchecked"}
         names = (each.name for each in msgspec.structs.fields(self.arguments))
         return tuple(name for name in names if name not in elsewhere)
 

@@ -98,19 +98,20 @@ class WatchInventory(Arguments, frozen=True, forbid_unknown_fields=True):
 
 
 class AddToCart(Arguments, frozen=True, forbid_unknown_fields=True):
-    """``unknown_item`` comes from balancers alone: no catalogue has the item."""
+    """``unchecked`` comes from balancers alone: their copy of the catalogue lacks the
+    item, so that the inventory is to be asked whether there is one by now."""
 
     item: ItemId
     quantity: Quantity
-    unknown_item: Flag = False
+    unchecked: Flag = False
 
 
 class SetQuantity(Arguments, frozen=True, forbid_unknown_fields=True):
-    """A quantity of 0 removes; ``unknown_item`` as in :class:`AddToCart`."""
+    """A quantity of 0 removes; ``unchecked`` as in :class:`AddToCart`."""
 
     item: ItemId
     quantity: QuantityOrNone
-    unknown_item: Flag = False
+    unchecked: Flag = False
 
 
 class RemoveFromCart(Arguments, frozen=True, forbid_unknown_fields=True):
@@ -311,7 +312,7 @@ LARGE: Final = frozenset(
 )
 """The calls whose answers may fill a line."""
 
-_TRUSTED_FIELDS: Final = frozenset({"unknown_item"})
+_TRUSTED_FIELDS: Final = frozenset({"unchecked"})
 _SECRET_FIELDS: Final = frozenset({"password"})
 
 

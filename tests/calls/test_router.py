@@ -9,13 +9,17 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from cartnet.calls.router import CART_CALLS, OPERATOR_CALLS, ORDER_CALLS
+from cartnet.calls.router import OPERATOR_CALLS
 from cartnet.errors import CODES, Refused
 from cartnet.limits import REGISTRATIONS_PER_MINUTE_MAX
 from cartnet.replica.ports import Watching
 from tests.calls.balancing import CART, ITEMS, Balancing, Visitor, request_for
 from tests.client.scripted import error, ok
 
+CART_CALLS = frozenset(
+    {"get_cart", "add_to_cart", "set_quantity", "remove_from_cart", "checkout"}
+)
+ORDER_CALLS = frozenset({"list_orders", "get_order"})
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "add_to_cart": {"item": "A", "quantity": 2},
     "set_quantity": {"item": "A", "quantity": 2},
@@ -123,7 +127,7 @@ class FormTests(Routing):
             {"item": "A", "quantity": 0},
             {"item": "A", "quantity": True},
             {"item": "A"},
-            {"item": "A", "quantity": 1, "unknown_item": True},
+            {"item": "A", "quantity": 1, "unchecked": True},
         ):
             code = self.refused("add_to_cart", args, session="s1.token").code
             self.assertEqual(code, "bad_request")
@@ -285,37 +289,16 @@ class CartTests(Routing):
         self.assertEqual(len(set(keys)), 3)
         self.assertTrue(all(keys))
 
-    def test_new_item(self) -> None:
-        """An item that the copy lacks is asked of the inventory, which has it."""
-        self.inventory.answer = lambda request: ok(item=ITEMS[0])
-        self.add("N")
-
-        self.assertEqual(self.inventory.calls, ["find_item"])
-        self.assertEqual(self.shard.asked_for[0]["args"], {"item": "N", "quantity": 2})
-
-    def test_unknown_item(self) -> None:
-        """One that the inventory lacks too is the shard's to answer: its key may do."""
-        self.inventory.answer = lambda request: ok(item=None)
-        self.shard.answer = lambda request: error("not_found")
+    def test_unchecked_item(self) -> None:
+        """One that the copy lacks is the shard's to check: its key may be known."""
         for call in ("add_to_cart", "set_quantity"):
-            refused = self.refused(
-                call, {"item": "N", "quantity": 2}, session="s1.token"
-            )
-            self.assertEqual(refused.code, "not_found")
+            self.ask(call, {"item": "N", "quantity": 2}, session="s1.token", key="k")
             self.assertEqual(
                 self.shard.asked_for[-1]["args"],
-                {"item": "N", "quantity": 2, "unknown_item": True},
+                {"item": "N", "quantity": 2, "unchecked": True},
             )
-
-    def test_unchecked_item(self) -> None:
-        """What neither copy nor inventory can vouch for is unavailable, not added."""
-        self.inventory.crash()
-        refused = self.refused(
-            "add_to_cart", {"item": "N", "quantity": 1}, session="s1.token"
-        )
-
-        self.assertEqual(refused.code, "unavailable")
-        self.assertEqual(self.shard.asked_for, [])
+            self.assertEqual(self.shard.asked_for[-1]["key"], "k")
+        self.assertEqual(self.inventory.asked_for, [])
 
     def test_inventory_outage(self) -> None:
         """Known items are added, and carts decorated, while the inventory is down."""

@@ -228,17 +228,56 @@ class CartTests(ShardTestCase):
             self.assertIn("quantity", refused.message)
         self.assertEqual(len(self.shop.shard.entries), entries)
 
-    def test_unknown_items(self) -> None:
-        """What no catalogue has is not found; only balancers may say so."""
-        args = {"item": "Z", "quantity": 1, "unknown_item": True}
+    def test_unchecked_items(self) -> None:
+        """The inventory is asked for them; what it has not is not found. Only balancers
+        may have that done."""
+        for call in ("add_to_cart", "set_quantity"):
+            unknown = {"item": "Z", "quantity": 1, "unchecked": True}
+            known = {**unknown, "item": "A"}
+            refused = self.refused(call, unknown, session=self.session)
+            self.assertEqual(refused.code, "not_found")
+            cart = self.ok(call, known, session=self.session)
+            self.assertEqual([line["item"] for line in cart["items"]], ["A"])
 
-        refused = self.refused("add_to_cart", args, session=self.session)
-        self.assertEqual(refused.code, "not_found")
+            refused = self.refused(call, known, session=self.session, caller=STRANGER)
+            self.assertEqual(refused.code, "bad_request")
 
-        refused = self.refused(
-            "add_to_cart", args, session=self.session, caller=STRANGER
+    def test_unchecked_in_vain(self) -> None:
+        """What the inventory cannot be asked for is not added, and not remembered."""
+        args = {"item": "A", "quantity": 1, "unchecked": True}
+        self.shop.inventory_down = True
+        refused = self.refused("add_to_cart", args, session=self.session, key="k")
+        self.assertEqual(refused.code, "unavailable")
+        self.shop.inventory_down = False
+
+        cart = self.ok("add_to_cart", args, session=self.session, key="k")
+
+        self.assertEqual(cart["items"], [{"item": "A", "quantity": 1}])
+
+    def test_unchecked_again(self) -> None:
+        """A key that is remembered needs no inventory, and a session still counts."""
+        args = {"item": "A", "quantity": 1}
+        unknown = {"item": "Z", "quantity": 1, "unchecked": True}
+        cart = self.ok("add_to_cart", args, session=self.session, key="1")
+        self.refused("add_to_cart", unknown, session=self.session, key="2")
+        self.shop.inventory_down = True
+        entries = len(self.shop.shard.entries)
+
+        again = {**args, "unchecked": True}
+        self.assertEqual(
+            self.ok("add_to_cart", again, session=self.session, key="1"), cart
         )
-        self.assertEqual(refused.code, "bad_request")
+        for given, key, code in (
+            (unknown, "2", "not_found"),
+            (again, "2", "conflict"),
+            ({**again, "quantity": 2}, "1", "conflict"),
+        ):
+            refused = self.refused("add_to_cart", given, session=self.session, key=key)
+            self.assertEqual(refused.code, code)
+        self.assertEqual(len(self.shop.shard.entries), entries)
+        self.ok("logout", session=self.session)
+        refused = self.refused("add_to_cart", again, session=self.session, key="1")
+        self.assertEqual(refused.code, "unauthenticated")
 
     def test_stale(self) -> None:
         """A follower shows a cart to who does not mind, and says that it may be old."""

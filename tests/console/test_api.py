@@ -250,6 +250,31 @@ class CartTests(ApiTestCase):
         self.assertEqual(again.json, first.json)
         self.assertEqual(other.refusal, (409, "conflict"))
 
+    def test_key_of_an_item_that_is_gone(self) -> None:
+        """What a key came to is told though the item is gone, and the inventory too."""
+        added = {"item": "C", "quantity": 1}
+        missing = {"item": "Z", "quantity": 1}
+        self.ask("POST", "/cart/items", added, Idempotency_Key="added")
+        self.ask("PUT", "/cart/items/C", {"quantity": 2}, Idempotency_Key="set")
+        self.ask("POST", "/cart/items", missing, Idempotency_Key="missing")
+        operator = self.shopping.operator()
+        self.assertEqual(self.as_user(operator, "DELETE", "/inventory/C").status, 200)
+        self.shopping.learn()
+        self.shopping.shop.inventory.elect(None)
+
+        first = self.ask("POST", "/cart/items", added, Idempotency_Key="added")
+        then = self.ask("PUT", "/cart/items/C", {"quantity": 2}, Idempotency_Key="set")
+        third = self.ask("POST", "/cart/items", missing, Idempotency_Key="missing")
+        other = self.ask("POST", "/cart/items", missing, Idempotency_Key="added")
+        new = self.ask("POST", "/cart/items", added, Idempotency_Key="new")
+
+        line = {"item": "C", "name": None, "quantity": 2, "price": None}
+        self.assertEqual((first.status, first.json["items"]), (200, [line]))
+        self.assertEqual(then.json, first.json)
+        self.assertEqual(third.refusal, (404, "not_found"))
+        self.assertEqual(other.refusal, (409, "conflict"))
+        self.assertEqual(new.refusal, (503, "unavailable"))
+
     def test_bad_keys(self) -> None:
         """A key has a form; on reads and at login it is not looked at."""
         for key in ("", "x" * 65, "caf\xe9", "a\tb"):
@@ -440,7 +465,7 @@ class BadRequestTests(ApiTestCase):
             b'{"item":"A","quantity":NaN}',
             b'{"item":"A","item":"B","quantity":1}',
             b'{"item":"A","quantity":1,"price":0}',
-            b'{"item":"A","quantity":1,"unknown_item":true}',
+            b'{"item":"A","quantity":1,"unchecked":true}',
             b'{"item":"A","quantity":"1"}',
             b'{"item":"A","quantity":true}',
             b'{"item":"A","quantity":1.5}',

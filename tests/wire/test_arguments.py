@@ -75,7 +75,7 @@ class GoodArgumentsTests(SynchronousTestCase):
             ("take", arguments.Take("g", 7, lines, 6)),
             ("take", arguments.Take("g", 7, lines, 6, 350)),
             ("supervise", arguments.Supervise("kill", "s1r0")),
-            ("add_to_cart", arguments.AddToCart("A", 1, unknown_item=True)),
+            ("add_to_cart", arguments.AddToCart("A", 1, unchecked=True)),
         ]:
             raw = msgspec.json.encode(args)
             self.assertEqual(decode(call, raw, trusted=True), args)
@@ -140,8 +140,8 @@ class BadArgumentsTests(SynchronousTestCase):
              f"quantity is missing; it must be {quantity}"),
             ("add_to_cart", {"item": "A", "quantity": 1, "price": 5},
              'add_to_cart has no argument "price"; it takes: item, quantity'),
-            ("add_to_cart", {"item": "A", "quantity": 1, "unknown_item": False},
-             'add_to_cart has no argument "unknown_item"; it takes: item, quantity'),
+            ("add_to_cart", {"item": "A", "quantity": 1, "unchecked": False},
+             'add_to_cart has no argument "unchecked"; it takes: item, quantity'),
             ("add_to_cart", b'{"item":"A","quantity":1,"quantity":2}',
              'the key "quantity" stands twice in one object'),
             ("remove_item", {"item": ""}, f'item must be {item}, not ""'),
