@@ -144,7 +144,7 @@ def parse(text: str, source: str) -> Configuration:
         admin_password=admin.secret("password"),
         chaos=admin.flag("chaos", default=False),
         console_listen=sections["console"].listen("listen"),
-        metrics_token=sections["console"].secret("metrics_token"),
+        metrics_token=sections["console"].token("metrics_token"),
         operator_password=sections["operator"].secret(
             "password", PASSWORD_CHARACTERS_MIN, PASSWORD_CHARACTERS_MAX
         ),

@@ -38,6 +38,7 @@ SET: Final = "(set)"
 SECRET_KEYS: Final = frozenset({"secret", "password", "metrics_token"})
 
 _NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_TOKEN: Final = re.compile(r"[!-~]+")
 _WHOLE: Final = re.compile(r"[0-9]{1,18}")
 _FLAGS: Final = {
     "yes": True,
@@ -179,6 +180,13 @@ class Section:
             self.refuse(key, f"expected {bound} characters")
         if not value.isprintable():
             self.refuse(key, "expected one line of printable characters")
+        return value
+
+    def token(self, key: str) -> str | None:
+        """A secret that a header of HTTP can carry."""
+        value = self.secret(key)
+        if value is not None and not _TOKEN.fullmatch(value):
+            self.refuse(key, "expected ASCII letters, digits and signs, without blanks")
         return value
 
 

@@ -24,7 +24,7 @@ class ApiTestCase(SynchronousTestCase):
     """A site over a shop."""
 
     def setUp(self) -> None:
-        self.shopping = Shopping(asset_folder(Path(self.mktemp())), "let me see")
+        self.shopping = Shopping(asset_folder(Path(self.mktemp())), "let-me-see")
         self.addCleanup(self.shopping.stop)
         self.api = self.shopping.api
 

@@ -15,7 +15,7 @@ class MonitorTests(SynchronousTestCase):
     """``/healthz``, ``/readyz`` and ``/metrics``."""
 
     def setUp(self) -> None:
-        self.shopping = Shopping(asset_folder(Path(self.mktemp())), "let me see")
+        self.shopping = Shopping(asset_folder(Path(self.mktemp())), "let-me-see")
         self.addCleanup(self.shopping.stop)
         self.ask = self.shopping.ask
 
@@ -46,9 +46,10 @@ class MonitorTests(SynchronousTestCase):
         for address, authorization, status in (
             ("127.0.0.1", "", 200),
             ("::1", "", 200),
-            ("127.0.0.1", "Bearer let me", 200),
+            ("127.0.0.1", "Bearer let-me", 200),
+            ("192.0.2.1", "Bearer let-me-see", 200),
             ("192.0.2.1", "", 401),
-            ("192.0.2.1", "Bearer let me", 401),
+            ("192.0.2.1", "Bearer let-me", 401),
             ("192.0.2.1", "Bearer l\xe9t", 401),
             ("192.0.2.1", f"Bearer {self.shopping.operator()}", 401),
         ):

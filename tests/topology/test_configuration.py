@@ -219,6 +219,10 @@ class RefusedTests(SynchronousTestCase):
             ("cluster", "secret", ""),
             ("cluster", "secret", "(set)"),
             ("admin", "password", "(set)"),
+            ("console", "metrics_token", "two markers"),
+            ("console", "metrics_token", "marker-é"),
+            ("console", "metrics_token", ""),
+            ("console", "metrics_token", "(set)"),
         ):
             line = self.refused(
                 f"{GROUPS}[{section}]\n{key} = {value}\n", f"[{section}] {key}"
