@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,15 @@ from twisted.internet.endpoints import (
     TCP6ClientEndpoint,
     TCP6ServerEndpoint,
 )
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import deferToThreadPool
+from zope.interface import implementer
 
-from cartnet.limits import BACKLOG_CONNECTIONS_MAX, CONNECT_SECONDS_MAX
+from cartnet.limits import (
+    BACKLOG_CONNECTIONS_MAX,
+    CONNECT_SECONDS_MAX,
+    UNACKNOWLEDGED_SECONDS_MAX,
+)
 from cartnet.seams import Seams
 from cartnet.storage.database import ThreadedDisk
 from cartnet.topology.address import split
@@ -24,10 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import (
-        IStreamClientEndpoint,
-        IStreamServerEndpoint,
-    )
+    from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
 
     from cartnet.seams import Network
 
@@ -41,7 +45,9 @@ class SocketNetwork:
     def client(self, address: str) -> IStreamClientEndpoint:
         host, port = split(address)
         endpoint = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
-        return endpoint(self._reactor, host, port, timeout=CONNECT_SECONDS_MAX)
+        return _ImpatientEndpoint(
+            endpoint(self._reactor, host, port, timeout=CONNECT_SECONDS_MAX)
+        )
 
     def server(self, address: str) -> IStreamServerEndpoint:
         host, port = split(address)
@@ -49,6 +55,30 @@ class SocketNetwork:
         return endpoint(
             self._reactor, port, backlog=BACKLOG_CONNECTIONS_MAX, interface=host
         )
+
+
+@implementer(IStreamClientEndpoint)
+class _ImpatientEndpoint:
+    """Makes connections that end when the other host is gone, where that can be had."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def connect(
+        self,
+        protocolFactory: IProtocolFactory,  # noqa: N803 # Twisted's name
+    ) -> Deferred[Any]:
+        connecting: Deferred[Any] = self._endpoint.connect(protocolFactory)
+        return connecting.addCallback(_do_not_wait_for_long)
+
+
+def _do_not_wait_for_long(protocol: Any) -> Any:
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None:
+        milliseconds = round(1000 * UNACKNOWLEDGED_SECONDS_MAX)
+        handle = protocol.transport.getHandle()
+        handle.setsockopt(socket.IPPROTO_TCP, option, milliseconds)
+    return protocol
 
 
 def keep_steady_time(reactor: Any) -> None:
