@@ -22,5 +22,6 @@ Read in this order::
     catalogue.py  the CSV file, checked as a whole
     balancer.py   a blocking connection to a balancer
     option_types.py   numbers on the command line
+    files.py      where the replicas' files are
     failure.py    how a tool says that it cannot
 """

@@ -10,11 +10,11 @@ from cartnet.tools.check_files import (
     ReplicaFile,
     copies,
     counted,
-    nothing_in,
     opened,
 )
 from cartnet.tools.check_report import Progress, Report, count
 from cartnet.tools.check_shop import Settled
+from cartnet.tools.files import nothing_in
 
 if TYPE_CHECKING:
     from cartnet.topology.configuration import Configuration
@@ -24,7 +24,7 @@ def run(configuration: Configuration, progress: Progress) -> Report:
     """Check the files that there are.
 
     :param progress: is told, in a few words, what is being done.
-    :raises CannotCheck: there are none, or a running process holds one.
+    :raises ToolError: there are none, or a running process holds one.
     """
     report = Report()
     names = configuration.topology.names

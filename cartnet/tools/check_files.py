@@ -20,6 +20,7 @@ from cartnet.storage.journal import Damaged
 from cartnet.storage.lock import Held, kept_still
 from cartnet.storage.owner import Owner, StartError
 from cartnet.tools.failure import CANNOT_CHECK, ToolError
+from cartnet.tools.files import present
 from cartnet.wire.shown import one_line
 
 if TYPE_CHECKING:
@@ -32,15 +33,9 @@ PARTS = ("", "-wal", "-journal")
 
 
 class CannotCheck(ToolError):
-    """There is nothing to look at, or somebody is changing it."""
+    """What is to be looked at cannot be, or somebody is changing it."""
 
     status = CANNOT_CHECK
-
-
-def nothing_in(data: Path) -> CannotCheck:
-    return CannotCheck(
-        f"no replica has a file in {data}: has the cluster ever run here?"
-    )
 
 
 @dataclass
@@ -92,22 +87,18 @@ def copies(
 ) -> Iterator[dict[str, Path]]:
     """Copy every file there is; give the copies' paths by replica.
 
-    :raises CannotCheck: there is none, or a running process holds one.
+    :raises ToolError: there is none, or a running process holds one.
     """
-    data = configuration.data
-    paths = {name: data / f"{name}.db" for name in configuration.topology.names}
-    present = {name: path for name, path in paths.items() if path.exists()}
-    if not present:
-        raise nothing_in(data)
+    found = present(configuration)
     with TemporaryDirectory(prefix="cartnet-check-") as folder:
         # All are held before the first is copied, so that the copies fit together.
         with ExitStack() as stack:
-            for path in present.values():
+            for path in found.values():
                 _hold(stack, path)
-            for name, path in present.items():
+            for name, path in found.items():
                 progress(f"copying {name}")
                 _copy(path, Path(folder))
-        yield {name: Path(folder) / path.name for name, path in present.items()}
+        yield {name: Path(folder) / path.name for name, path in found.items()}
 
 
 def _hold(stack: ExitStack, path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from cartnet.admin.format import columns
 from cartnet.storage.database import library
-from cartnet.tools.failure import ToolError
+from cartnet.tools.files import present
 from cartnet.topology.configuration import Configuration
 from cartnet.wire.shown import one_line
 
@@ -31,20 +31,15 @@ def describe(configuration: Configuration, rows_max: int) -> Iterator[str]:
     """Give, line by line, every file's tables, their row counts and a few rows.
 
     :param rows_max: how many rows of a table.
-    :raises ToolError: if there is no file at all.
+    :raises ToolError: if there is no file at all, or this user may not look.
     """
-    files = [configuration.data / f"{name}.db" for name in configuration.topology.names]
-    if not any(map(Path.exists, files)):
-        raise ToolError(
-            f"no replica has a file in {configuration.data}:"
-            " has the cluster ever run here?"
-        )
-    for path in files:
-        if path.exists():
+    found = present(configuration)
+    for name in configuration.topology.names:
+        if (path := found.get(name)) is not None:
             yield f"{path}  {path.stat().st_size} bytes"
             yield from _file(path, rows_max)
         else:
-            yield f"{path}  no file"
+            yield f"{configuration.data / name}.db  no file"
 
 
 def _file(path: Path, rows_max: int) -> Iterator[str]:

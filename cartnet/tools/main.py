@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = parsed.run(parsed, *configured)
         sys.stdout.flush()
     except (ToolError, ConfigurationError) as error:
-        sys.stderr.write("".join(f"cartnet: {line}\n" for line in _lines(error)))
+        lines = str(error).splitlines()
+        sys.stderr.write("".join(f"cartnet: {line}\n" for line in lines))
         status = error.status if isinstance(error, ToolError) else 1
         # A check's 1 is a verdict on what it has looked at.
         return CANNOT_CHECK if parsed.run is _check else status
@@ -53,10 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("cartnet: interrupted\n")
         return 130
     return status
-
-
-def _lines(error: Exception) -> list[str]:
-    return str(error).splitlines()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -162,7 +159,7 @@ def _configuration(parsed: argparse.Namespace) -> Configuration:
 
 
 def _ctl(parsed: argparse.Namespace, configuration: Configuration) -> int:
-    if not parsed.command:
+    if not " ".join(parsed.command).strip():
         raise ToolError("ctl needs a command, such as: cartnet ctl help")
     if parsed.url is None:
         reply, succeeded = ctl.run(configuration, parsed.command, parsed.admin)

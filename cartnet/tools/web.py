@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 import treq
@@ -15,12 +15,14 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.threads import blockingCallFromThread
 from twisted.python.failure import Failure
+from twisted.python.url import URL
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
 from twisted.web.client import RequestTransmissionFailed as TransmissionFailed
 
 from cartnet.errors import CODES, Refused
 from cartnet.tools.balancer import Answer, Failed, Ok
 from cartnet.tools.failure import ToolError
+from cartnet.topology.address import PORT_MAX
 
 T = TypeVar("T")
 
@@ -41,13 +43,7 @@ class Web:
         :param seconds_max: how long an answer is waited for.
         :raises ToolError: ``url`` is none of a console.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ToolError(
-                f"--url {url!r}: expected the console's address, such as"
-                " http://127.0.0.1:8080"
-            )
-        self.url = f"{parts.scheme}://{parts.netloc}"
+        self.url = _origin(url)
         self._reactor = reactor
         self._seconds_max = seconds_max
         self._pool = HTTPConnectionPool(reactor)
@@ -59,7 +55,10 @@ class Web:
         """Become the operator; raises as :meth:`ask`."""
         credentials = {"username": "operator", "password": password}
         answer = await self.ask("POST", "/session", credentials)
-        self._session = answer["session"]
+        try:
+            self._session = answer["session"]
+        except (KeyError, TypeError):
+            raise ConnectionError("what answered is no console") from None
 
     async def close(self) -> None:
         """Log out, where the console still listens, and hang up."""
@@ -118,6 +117,32 @@ class Web:
         if status < 400:
             return answer
         raise _refused(answer)
+
+
+def _origin(url: str) -> str:
+    """Give a console's address, as treq takes it: no IPv6 address, for one.
+
+    :raises ToolError: it is none.
+    """
+    try:
+        address = URL.fromText(url).replace(path=(), query=(), fragment="").to_uri()
+    except ValueError:
+        address = URL()
+    if address.userinfo:
+        raise ToolError(
+            "--url: expected no user in the console's address; who asks is the"
+            " operator, whose password --password-file tells"
+        )
+    if (
+        address.scheme not in ("http", "https")
+        or not address.host
+        or not 0 < (address.port or 0) <= PORT_MAX
+    ):
+        raise ToolError(
+            f"--url {url!r}: expected the console's address, by a host's name or its"
+            " IPv4 address, such as http://127.0.0.1:8080"
+        )
+    return str(address.to_text())
 
 
 def _why(error: Exception) -> str:

@@ -19,8 +19,8 @@ from cartnet.shop import commands
 from cartnet.storage import journal
 from cartnet.storage.lock import FileLock
 from cartnet.tools.check import run
-from cartnet.tools.check_files import CannotCheck
 from cartnet.tools.check_report import Report
+from cartnet.tools.failure import ToolError
 from cartnet.tools.main import main
 from cartnet.topology.configuration import Configuration
 from tests.storage.doubles import sqlite
@@ -175,7 +175,7 @@ class HealthyTests(CheckCase):
         self.assertIn("; missing: s1r0", report.heading)
         for name in names():
             (self.data / f"{name}.db").write_bytes(b"")
-        self.assertRaises(CannotCheck, self.check)
+        self.assertRaises(ToolError, self.check)
 
     def test_interrupted_checkout(self) -> None:
         """An order that is pending, and taken, is no damage."""
@@ -289,7 +289,7 @@ class CommandTests(CheckCase):
     def test_no_files(self) -> None:
         """Without any file there is nothing to check."""
         shutil.rmtree(self.data)
-        with self.assertRaises(CannotCheck):
+        with self.assertRaises(ToolError):
             self.check()
 
     def test_many_findings(self) -> None:

@@ -153,10 +153,21 @@ class MainTests(SynchronousTestCase):
 
     def test_ctl(self) -> None:
         """ctl without a command, or without an admin port, is an error."""
-        self.assertEqual(self.run_tool("ctl")[0], 1)
+        for words in ((), ("",), (" ", "")):
+            status, out, err = self.run_tool("ctl", *words)
+            self.assertEqual((status, out), (1, ""))
+            self.assertIn("ctl needs a command", err)
         status, out, err = self.run_tool("ctl", "list")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("has no admin port", err)
+
+    def test_files_that_cannot_be_looked_at(self) -> None:
+        """Who may not look into the data folder is told so in one line."""
+        data = self.folder / ("x" * 300)
+        for tool, expected in (("databases", 1), ("check", 2)):
+            status, out, err = self.run_tool(tool, "--data", str(data))
+            self.assertEqual((status, out), (expected, ""))
+            self.assertRegex(err, r"\Acartnet: .*lb0.db cannot be looked at: .*\n\Z")
 
     def test_import(self) -> None:
         """An import finds the password by itself, and sums up what it did."""

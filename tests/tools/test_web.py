@@ -66,9 +66,7 @@ class _Consoles(Factory):
 class WebTests(TestCase):
     """One request."""
 
-    async def ask(
-        self, answer: bytes, seconds_max: float = 30, scheme: str = "http"
-    ) -> object:
+    def web(self, answer: bytes, seconds_max: float = 30, scheme: str = "http") -> Web:
         network: Any = reactor
         consoles = _Consoles(answer)
         port = network.listenTCP(0, consoles, interface="127.0.0.1")
@@ -77,7 +75,12 @@ class WebTests(TestCase):
         web = Web(reactor, url, seconds_max)
         self.addCleanup(lambda: Deferred.fromCoroutine(web.close()))
         self.addCleanup(consoles.hang_up)
-        return await web.ask("GET", "/inventory")
+        return web
+
+    async def ask(
+        self, answer: bytes, seconds_max: float = 30, scheme: str = "http"
+    ) -> object:
+        return await self.web(answer, seconds_max, scheme).ask("GET", "/inventory")
 
     async def test_answers(self) -> None:
         """An answer is its JSON; a refusal is that refusal."""
@@ -86,6 +89,32 @@ class WebTests(TestCase):
         with self.assertRaises(Refused) as caught:
             await self.ask(HEAD % (b"409 Conflict", len(refusal)) + refusal)
         self.assertEqual(caught.exception.code, "conflict")
+
+    def test_addresses(self) -> None:
+        """Of an address, that of the console is taken; what is none is one line, which
+        repeats no password."""
+        for url in ("http://127.0.0.1:8080", "https://shop.example"):
+            for rest in ("", "/", "/operator/?a=b%zz#c"):
+                self.assertEqual(Web(reactor, url + rest, 30).url, url)
+        for url in (
+            "127.0.0.1:8080",
+            "ftp://127.0.0.1:8080",
+            "http://",
+            "http://:8080",
+            "http://[::1",
+            "http://[::1]:8080",
+            "http://h:abc",
+            "http://h:",
+            "http://h:99999",
+            "http://h:-1",
+            "http://a..b:1",
+            "http://ex ample:80",
+            "http://user:secret@h:1",
+        ):
+            with self.assertRaises(ToolError) as raised:
+                Web(reactor, url, 30)
+            self.assertRegex(str(raised.exception), r"\A--url.*: expected .*\Z", url)
+            self.assertNotIn("secret", str(raised.exception))
 
     async def test_no_console(self) -> None:
         """What no console says is a failure of the connection."""
@@ -97,6 +126,13 @@ class WebTests(TestCase):
             with self.assertRaises(OSError) as caught:
                 await self.ask(answer)
             self.assertIn("what answered ", str(caught.exception))
+
+    async def test_no_session(self) -> None:
+        """Who knows nothing of sessions is no console."""
+        for answer in (b"{}", b"[]", b"null"):
+            web = self.web(HEAD % (b"200 OK", len(answer)) + answer)
+            with self.assertRaisesRegex(OSError, "what answered is no console"):
+                await web.log_in("correct horse")
 
     async def test_no_tls(self) -> None:
         """A plain port that was asked over TLS is told in words."""
