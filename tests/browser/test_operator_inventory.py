@@ -52,6 +52,26 @@ def test_an_item_added_edited_and_removed(visits: Visits, shop: Shop) -> None:
     expect(row(other, item)).to_have_count(0)
 
 
+def test_a_name_is_as_long_as_the_server_takes(visits: Visits, shop: Shop) -> None:
+    """The form refuses the first name that is too long, and none that is not."""
+    page = open_page(visits, shop, "inventory")
+    item = shop.fresh("LONG")
+    page.get_by_role("button", name="Add an item").click()
+    asked = dialog(page, "Add an item")
+    asked.get_by_label("Id", exact=True).fill(item)
+    asked.get_by_label("Price").fill("1")
+    asked.get_by_label("Stock").fill("1")
+
+    asked.get_by_label("Name").fill("é" * 75)
+    asked.get_by_role("button", name="Add").click()
+    expect(asked).to_contain_text("at most 150 bytes")
+    expect(asked.get_by_label("Name")).to_be_focused()
+    asked.get_by_label("Name").fill("é" * 74)
+    asked.get_by_role("button", name="Add").click()
+
+    expect(row(page, item)).to_contain_text("é" * 74)
+
+
 def test_what_is_typed_outlives_what_others_do(visits: Visits, shop: Shop) -> None:
     """Others' changes, even of the same item or its removal, leave the fields alone."""
     item = shop.put(shop.fresh("CUP"), "Cup", stock=30)

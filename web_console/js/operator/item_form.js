@@ -4,7 +4,7 @@ import { h, setText } from "../lib/dom.js";
 
 const PRICE_MAX = 10_000_000;
 const STOCK_MAX = 1_000_000_000;
-const NAME_BYTES_MAX = 150;
+const NAME_BYTES_MAX = 150; // As JSON, its quotes included.
 
 /** A price in cents as one types it: 12.50. */
 export function priceText(cents) {
@@ -15,9 +15,9 @@ const CHECKS = {
   id: (text) => (/^[A-Za-z0-9._-]{1,32}$/.test(text)
     ? [text] : [null, "1 to 32 of A-Z a-z 0-9 . _ -"]),
   name: (text) => {
-    const size = new TextEncoder().encode(JSON.stringify(text)).length - 2;
+    const size = new TextEncoder().encode(JSON.stringify(text)).length;
     return text !== "" && [...text].length <= 100 && size <= NAME_BYTES_MAX
-      ? [text] : [null, `1 to 100 characters, at most ${NAME_BYTES_MAX} bytes`];
+      ? [text] : [null, `1 to 100 characters, at most ${NAME_BYTES_MAX} bytes as JSON`];
   },
   price: (text) => {
     const parts = /^(\d{1,9})(?:[.,](\d{1,2}))?$/.exec(text);
