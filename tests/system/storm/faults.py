@@ -15,6 +15,10 @@ from tests.system.storm.outages import Outages
 from tests.system.waiting import eventually
 
 TROUBLE_SECONDS_MAX: Final = 3.0
+LONG_TROUBLE_SECONDS_MAX: Final = 25.0
+LONG_SHARE: Final = 0.1
+"""In a long storm some troubles are longer than TCP takes to send again by itself."""
+
 ESTRANGED_SECONDS_MAX: Final = 6.0
 BETWEEN_SECONDS_MAX: Final = 6.0
 """Long enough at times for the office to be handed back, and for calls to be judged
@@ -33,6 +37,7 @@ class Trouble(threading.Thread):
     One replica at a time, or several at once, their majority included. Never so many
     that data are lost for good: a disk is spoilt only while all others are well.
 
+    :param storm_seconds: how long it is told to go on for.
     :ivar counts: what was done how often.
     :ivar healed_at: when the last trouble was over, as far as that can be done.
     :ivar failure: what ended it before its time.
@@ -45,6 +50,7 @@ class Trouble(threading.Thread):
         hands: Hands,
         outages: Outages,
         random: Random,
+        storm_seconds: float,
     ) -> None:
         super().__init__(name=f"trouble for {group}")
         self.group = group
@@ -56,6 +62,7 @@ class Trouble(threading.Thread):
         self._hands = hands
         self._outages = outages
         self._random = random
+        self._long_seconds = min(storm_seconds / 20, LONG_TROUBLE_SECONDS_MAX)
         self._doubtful: set[str] = set()
         """Whose files may be found damaged at any time."""
 
@@ -107,7 +114,9 @@ class Trouble(threading.Thread):
                 change.electing = False
         for name, fault in faults.items():
             _, end = self._hands.faults[fault]
-            time.sleep(self._random.uniform(0, TROUBLE_SECONDS_MAX))
+            long = self._random.random() < LONG_SHARE
+            seconds_max = self._long_seconds if long else TROUBLE_SECONDS_MAX
+            time.sleep(self._random.uniform(0, seconds_max))
             end(name)
             self.healed_at = time.monotonic()
             if fault in self._hands.latent:

@@ -90,6 +90,7 @@ class Storm:
                 self._hands,
                 self._outages,
                 Random(f"{options.seed} {group}"),
+                options.seconds,
             )
             for group in cluster.groups
         ]
