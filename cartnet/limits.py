@@ -55,7 +55,7 @@ CONNECTIONS_PER_ADDRESS_MAX: Final = 256
 """More from one peer address are closed at once; loopback is spared."""
 
 CONNECTIONS_MAX: Final = 4_000
-"""More on one listener are closed at once."""
+"""With more on one listener its oldest stranger is cut off, or else the new one."""
 
 REQUESTS_PER_CONNECTION_MAX: Final = 1_024
 """More in flight on one connection are ``overloaded``."""

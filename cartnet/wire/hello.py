@@ -55,7 +55,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :ivar lives: of the other members, as it has last met them and does not forget.
     :ivar founders: the file ids with which its group was formed, by replica name;
         empty before.
-    :ivar group_id: the group's random id, null before its first command is applied.
+    :ivar group_id: the group's random id, null in the run in which it is founded.
     :ivar leads: whether it leads its group.
     """
 
