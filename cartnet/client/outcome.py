@@ -75,10 +75,11 @@ class Outcome:
     def error(self) -> Refused:
         """What the caller is told when there is no further try."""
         if self.unknown:
+            then = "; asking again with the same key finds out" if self._keyed else ""
             return Refused(
                 "timeout",
                 f"{self._group} did not answer in time: it may or may not have been "
-                "done, and asking again with the same key finds out",
+                f"done{then}",
             )
         if self._last is not None:
             return self._last

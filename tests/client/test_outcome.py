@@ -30,6 +30,13 @@ class OutcomeTests(SynchronousTestCase):
         self.assertIs(outcome.refused(refused("unavailable")), Next.PAUSE)
         self.assertEqual(outcome.error().message, "unavailable, said the server")
 
+    def test_key_that_finds_out(self) -> None:
+        """The key is named as what finds out where the call has one."""
+        for keyed in (True, False):
+            outcome = Outcome("s1", resend=keyed, keyed=keyed)
+            outcome.lost()
+            self.assertEqual("the same key" in outcome.error().message, keyed)
+
     def test_unknown_then_refused_for_now(self) -> None:
         """After an unknown outcome a refusal that is not the log's proves nothing."""
         for code in ("not_leader", "unavailable", "overloaded", "rate_limited"):
