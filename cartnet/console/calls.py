@@ -34,6 +34,7 @@ Answered: TypeAlias = Callable[[str, float, Code | None], None]
 """Told of every answer: the call, the seconds it took, the code of its error if any."""
 
 _TO_THE_CLUSTER: Final = frozenset({"control_replica", "transfer", "get_log"})
+"""Calls by which the operator looks after the replicas, not after the shop."""
 
 AUDITED: Final = OPERATOR_CALLS | _TO_THE_CLUSTER
 """Calls of which the log keeps who asked, from where, for what, and what came of it."""
@@ -130,8 +131,8 @@ class ConsoleCalls:
     def call(self, request: Request, caller: Caller) -> Deferred[object]:
         """Do one request; fire with its ``ok`` (a Struct, a dict, Raw or Watching).
 
-        Fails with :class:`~cartnet.errors.Refused`. What an operator has done to the
-        cluster goes on where its answer is late: that is ``timeout``.
+        Fails with :class:`~cartnet.errors.Refused`. What the operator asks of the
+        replicas goes on where its answer is late: that is ``timeout``.
         """
         began = self._clock.seconds()
         answer = Deferred.fromCoroutine(self._do(request, caller))

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 LINES_TOO_MANY: Final = Refusal(
     "too_large", f"A cart holds at most {CART_LINES_MAX} different items."
 )
-_AT_ONCE: Final = 500
-"""Sessions in one statement, whose parameters are limited."""
-
 QUANTITY_TOO_LARGE: Final = Refusal(
     "too_large", f"A cart holds at most {QUANTITY_MAX} of an item."
 )
+
+_AT_ONCE: Final = 500
+"""Sessions in one statement, whose parameters are limited."""
 
 
 def create_tables(cursor: Cursor) -> None:
