@@ -22,6 +22,7 @@ from cartnet.limits import (
     ADMIN_LINE_BYTES_MAX,
     ADMIN_LINES_WAITING_MAX,
     ADMIN_UNFINISHED_SECONDS_MAX,
+    CLOSE_SECONDS_MAX,
     IDLE_SECONDS_MAX,
 )
 from cartnet.wire.framing import LineSplitter, LineTooLong
@@ -65,6 +66,7 @@ class AdminProtocol(Protocol):
         self._closed = False
         self._idle: IDelayedCall | None = None
         self._unfinished: IDelayedCall | None = None
+        self._unread: IDelayedCall | None = None
 
     @property
     def _connection(self) -> Any:
@@ -157,6 +159,10 @@ class AdminProtocol(Protocol):
             # A transport with a producer would wait for more.
             self._connection.unregisterProducer()
             self._connection.loseConnection()
+            # It waits for who does not read, too.
+            self._unread = self._clock.callLater(
+                CLOSE_SECONDS_MAX, self._connection.abortConnection
+            )
 
     def pauseProducing(self) -> None:  # noqa: N802 (Twisted's name)
         """The other end does not read its replies."""
@@ -218,10 +224,10 @@ class AdminProtocol(Protocol):
         self._close()
 
     def _forget_timers(self) -> None:
-        for timer in (self._idle, self._unfinished):
+        for timer in (self._idle, self._unfinished, self._unread):
             if timer is not None and timer.active():
                 timer.cancel()
-        self._idle = self._unfinished = None
+        self._idle = self._unfinished = self._unread = None
 
 
 class AdminFactory(ServerFactory):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import socket
+from typing import Any, cast
 
+from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 from twisted.logger import Logger, capturedLogs, formatEvent
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from typing_extensions import override
 
 from cartnet.admin.commands import HELP
 from cartnet.admin.protocol import AdminFactory, AdminProtocol
@@ -24,6 +27,7 @@ from cartnet.limits import (
     ADMIN_LINE_BYTES_MAX,
     ADMIN_LINES_WAITING_MAX,
     ADMIN_UNFINISHED_SECONDS_MAX,
+    CLOSE_SECONDS_MAX,
     IDLE_SECONDS_MAX,
 )
 from tests.supervisor.replicas import Ports, Process, World, cluster_of
@@ -476,6 +480,56 @@ class Connections(AdminTests):
         self.protocol.connectionLost()
 
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+        self.connect()
+        self.say(b"quit\n")
+        self.assertTrue(self.closed)
+        self.protocol.connectionLost()
+
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class _Remembering(AdminFactory):
+    """:ivar built: the last connection."""
+
+    built: Any = None
+
+    @override
+    def buildProtocol(self, addr: object) -> AdminProtocol | None:
+        self.built = super().buildProtocol(addr)
+        return cast("AdminProtocol | None", self.built)
+
+
+class UnreadTests(TestCase):
+    """A real connection."""
+
+    timeout = 30
+
+    async def test_cut_off(self) -> None:
+        """Who asks and asks and never reads is cut off once the connection closes."""
+        clock = Clock()
+        process = Process(World(), clock, "s1r0")
+        factory = _Remembering(
+            clock, cluster_of(clock, process, Ports()), None, lambda: None, Logger()
+        )
+        network: Any = reactor
+        port = network.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        # The system takes little of what is not read.
+        port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        peer = socket.socket()
+        self.addCleanup(peer.close)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        peer.connect(("127.0.0.1", port.getHost().port))
+
+        peer.sendall(b"help\n" * 200)
+        while not (factory.built and factory.built.transport.producerPaused):
+            await deferLater(network, 0.001)
+        clock.advance(IDLE_SECONDS_MAX)
+        clock.advance(CLOSE_SECONDS_MAX)
+
+        while factory.connections_count:
+            await deferLater(network, 0.001)
 
 
 class Password(AdminTests):
