@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from cartnet.supervisor.child_processes import ChildProcesses
     from cartnet.supervisor.cluster import Cluster
     from cartnet.topology.placement import Plan
-
-OPERATOR_PASSWORD_FILE: Final = "operator-password"
-"""In the data folder: where the operator's first password is put."""
 
 
 class Process(Service):
@@ -124,7 +121,7 @@ class Process(Service):
         say(f"admin    {admin_note}")
         if self._console is not None:
             say(f"console  {self._console.url}")
-        password = self._plan.configuration.data / OPERATOR_PASSWORD_FILE
+        password = self._plan.configuration.operator_password_file
         if self._makes_operator or password.exists():
             say(f"operator password in {password}")
 

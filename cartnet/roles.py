@@ -27,7 +27,7 @@ from cartnet.consensus.timing import Ticks
 from cartnet.limits import SWITCH_INTERVAL_SECONDS, TICK_SECONDS
 from cartnet.observability.logs import LoggedService, Logs
 from cartnet.outside import outside
-from cartnet.process import OPERATOR_PASSWORD_FILE, Process
+from cartnet.process import Process
 from cartnet.replica.gate import Gate
 from cartnet.replica.gated import gated
 from cartnet.replica.membership import Membership
@@ -279,7 +279,7 @@ class Replicas:
                     broken,
                     operator_password=configuration.operator_password,
                     first_password=PasswordFile(
-                        configuration.data / OPERATOR_PASSWORD_FILE, replicated.name
+                        configuration.operator_password_file, replicated.name
                     ),
                 )
             case _:

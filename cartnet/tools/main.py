@@ -28,8 +28,6 @@ from cartnet.topology.effective import to_ini
 if TYPE_CHECKING:
     from cartnet.tools.check_report import Progress
 
-OPERATOR_PASSWORD_FILE = "operator-password"
-
 ROWS_MAX = 1_000_000
 
 
@@ -292,7 +290,7 @@ def _operator_password(given: Path | None, configuration: Configuration) -> str:
     """From the file given, the configuration, or the file that the cluster made."""
     if given is None and configuration.operator_password is not None:
         return configuration.operator_password
-    path = given or configuration.data / OPERATOR_PASSWORD_FILE
+    path = given or configuration.operator_password_file
     try:
         return path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -92,6 +92,11 @@ class Configuration:
     tls: Tls | None = None
     source: str = FILE_NAME
 
+    @property
+    def operator_password_file(self) -> Path:
+        """Where the operator's first password is put, if none is configured."""
+        return self.data / "operator-password"
+
 
 def load(path: Path | None = None) -> Configuration:
     """Read a file; by default ``./cartnet.ini``, else the packaged demo's.
