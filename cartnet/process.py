@@ -122,7 +122,8 @@ class Process(Service):
         if self._console is not None:
             say(f"console  {self._console.url}")
         password = self._plan.configuration.operator_password_file
-        if self._makes_operator or password.exists():
+        # Unlike Path.exists it never raises: a console alone may not be let look.
+        if self._makes_operator or os.path.exists(password):
             say(f"operator password in {password}")
 
     @property

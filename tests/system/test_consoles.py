@@ -70,6 +70,15 @@ class ConsoleAloneTests(SynchronousTestCase):
                 r" is it running\?\n\Z",
             )
 
+    def test_foreign_data(self) -> None:
+        """A console needs nothing of the data folder: it starts where it may not even
+        look into it."""
+        with running(Path(self.mktemp()), console=True) as cluster:
+            cluster.start("cluster", "--role", "all", "--console", "none")
+            cluster.start("console", "--role", "console", "--data", "x" * 300)
+            cluster.wait_until_says("console", "serving after")
+            cluster.stop()
+
     def test_outlives_the_cluster(self) -> None:
         """A console goes on while no group answers: it says that it is not ready, and
         serves again once they do."""
