@@ -77,8 +77,8 @@ class HandmadeRun:
     def put(self, item: str, stock: int) -> None:
         self.stock[item] = stock
         self.revision += 1
-        args = {"item": item, "name": item, "price": 100, "stock": stock}
-        self.did("operator", "put_item", self.inventory(), **args)
+        args: dict[str, Any] = {"item": item, "name": item, "price": 100}
+        self.did("operator", "put_item", self.inventory(), stock=stock, **args)
 
     def add(self, item: str, quantity: int, version: int) -> None:
         lines = [{"item": item, "quantity": quantity}]
