@@ -284,6 +284,11 @@ class Raft:
         self.installing = last_index > self.commit_index
         return self.installing
 
+    def install_refused(self) -> None:
+        """The snapshot was not sound: tables and log are as they were."""
+        assert self.installing
+        self.installing = False
+
     def installed(self, leader: str, last_index: int, last_term: int) -> None:
         """The machine's tables are those of a snapshot; the log begins behind it."""
         assert self._under_way is None

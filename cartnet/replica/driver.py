@@ -30,6 +30,7 @@ from cartnet.storage.transaction import Write
 if TYPE_CHECKING:
     from msgspec import Raw
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.logger import Logger
 
     from cartnet.consensus.messages import Dispute, Entry, PeerMessage
     from cartnet.consensus.raft import Raft, Ready
@@ -89,6 +90,7 @@ class Driver:
         surroundings: Surroundings,
         request_timeout: float,
         log_kept: int,
+        log: Logger,
     ) -> None:
         """
         :param request_timeout: how long, in seconds, a proposal or read may wait.
@@ -101,7 +103,7 @@ class Driver:
         self._inbox: deque[tuple[str, PeerMessage]] = deque()
         self._proposals = Proposals(clock, request_timeout)
         self._reads = Reads(clock, request_timeout)
-        self._snapshots = Snapshots(raft, storage, self.tell, self._fail)
+        self._snapshots = Snapshots(raft, storage, self.tell, self._fail, log)
         self._log_kept = log_kept
         self._drain_soon: IDelayedCall | None = None
         self._may_serve = False
@@ -135,6 +137,7 @@ class Driver:
                 self.raft.loop_was_held()
             for _ in range(min(count, TICKS_CAUGHT_UP_MAX)):
                 self.raft.tick()
+                self._snapshots.tick()
             self._proposals.expire()
             self._reads.expire()
         except Exception:

@@ -62,6 +62,7 @@ def recover(
         surroundings,
         membership.request_timeout,
         membership.log_kept,
+        log,
     )
     formation = Formation(
         membership.name,
@@ -95,7 +96,9 @@ def recover(
         seams.clock,
         log,
     )
-    scrubber = Scrubber(driver, storage.recount, seams.clock, surroundings.failed_by)
+    scrubber = Scrubber(
+        driver, storage.recount, seams.clock, surroundings.failed_by, log
+    )
     return Parts(driver, meeting, office, report, scrubber)
 
 

@@ -21,9 +21,10 @@ from cartnet.replica.gate import Gate
 from cartnet.replica.listener import Listener
 from cartnet.replica.log_time import LogTime
 from cartnet.replica.recovery import Parts, recover
-from cartnet.replica.scrubber import condemns_file, is_damage, is_disk_trouble
+from cartnet.replica.scrubber import condemns_file, is_disk_trouble
 from cartnet.replica.status import Heartbeat, Status
 from cartnet.shop.commands import Command, Stamped
+from cartnet.storage.digest import is_damage
 from cartnet.storage.owner import StartError
 from cartnet.wire.arguments import decode_arguments
 from cartnet.wire.hello import NotYet
@@ -151,7 +152,7 @@ class Replica:
 
     def _unfit(self, reason: Failure) -> Any:
         """A file that is not what was written is set aside; all else ends the start."""
-        if not is_damage(reason):
+        if not is_damage(reason.value):
             return reason
         self.failed_by(reason)
         return None

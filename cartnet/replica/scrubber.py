@@ -18,22 +18,15 @@ from cartnet.consensus.raft import NO_OP
 from cartnet.errors import Refused
 from cartnet.limits import MARKER_SECONDS, RECOUNT_SECONDS
 from cartnet.replica.driver import Driver, Outdated
-from cartnet.storage.digest import is_corruption
-from cartnet.storage.journal import Damaged
+from cartnet.storage.digest import is_damage
 from cartnet.storage.owner import Replaced
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
+    from twisted.logger import Logger
 
     from cartnet.storage.digest import Comparison
-
-
-def is_damage(reason: Failure) -> bool:
-    """Whether a file is not what was written: by its checksums, or by SQLite's word."""
-    return reason.check(Damaged) is not None or (
-        reason.value is not None and is_corruption(reason.value)
-    )
 
 
 def is_disk_trouble(reason: Failure) -> bool:
@@ -41,12 +34,13 @@ def is_disk_trouble(reason: Failure) -> bool:
 
     Drivers are chosen when the process starts, so this goes by PEP 249's names.
     """
-    return type(reason.value).__name__ == "OperationalError" and not is_damage(reason)
+    error = reason.value
+    return type(error).__name__ == "OperationalError" and not is_damage(error)
 
 
 def condemns_file(reason: Failure) -> bool:
     """Whether a replica that has failed so must not go on with the file it has."""
-    return reason.check(Outdated, Replaced) is not None or is_damage(reason)
+    return reason.check(Outdated, Replaced) is not None or is_damage(reason.value)
 
 
 class Scrubber:
@@ -58,14 +52,16 @@ class Scrubber:
         recount: Callable[[], Deferred[Comparison]],
         clock: IReactorTime,
         failed: Callable[[Failure], None],
+        log: Logger,
     ) -> None:
         """
         :param recount: holds the tables, as the disk has them, against their digest.
-        :param failed: told what was found, or that it could not be looked for.
+        :param failed: told what was found.
         """
         self._driver = driver
         self._recount = recount
         self._failed = failed
+        self._log = log
         self._recounting = LoopingCall(self._recount_tables)
         self._marking = LoopingCall(self._mark)
         self._recounting.clock = self._marking.clock = clock
@@ -83,7 +79,17 @@ class Scrubber:
 
     def _recount_tables(self) -> Deferred[None]:
         """Find what was changed behind the digest's back; the next waits for this."""
-        return self._recount().addCallback(self._recounted)
+        recounted = maybeDeferred(self._recount)
+        return recounted.addCallbacks(self._recounted, self._not_recounted)
+
+    def _not_recounted(self, reason: Failure) -> None:
+        """Damage says so; what else failed may be mended when the next is due."""
+        if is_damage(reason.value):
+            self._failed(reason)
+        elif self._recounting.running:
+            self._log.warn(
+                "the tables cannot be recounted now, but later: {why}", why=reason.value
+            )
 
     def _recounted(self, comparison: Comparison) -> None:
         if comparison.difference is not None:

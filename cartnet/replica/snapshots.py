@@ -1,17 +1,24 @@
-"""Snapshots on their way: sent part by part, taken, and put in place."""
+"""Snapshots on their way: sent part by part, taken, and put in place.
+
+A part or its answer may be lost, or come while the other end cannot take it: what has
+no answer is sent again, and what is kept already is answered again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
+from twisted.internet.defer import maybeDeferred
 
 from cartnet.consensus.messages import InstallSnapshot, InstallSnapshotReply
+from cartnet.storage.digest import is_damage
 
 if TYPE_CHECKING:
+    from twisted.logger import Logger
     from twisted.python.failure import Failure
 
     from cartnet.consensus.raft import Raft
@@ -26,6 +33,7 @@ class _Sending:
     term: int
     snapshot: Snapshot
     part: int = 0
+    ticks_unanswered: int = 0
 
 
 @dataclass
@@ -59,15 +67,17 @@ class Snapshots:
         storage: Storage,
         tell: Callable[[Callable[[Raft], None]], None],
         failed: Callable[[Failure], None],
+        log: Logger,
     ) -> None:
         """
         :param tell: runs something on the Raft in the driver's turn.
-        :param failed: told when the disk has failed.
+        :param failed: told when the file is damaged, or cannot be written.
         """
         self._raft = raft
         self._storage = storage
         self._tell = tell
         self._failed = failed
+        self._log = log
         self._wanted: list[str] = []
         self._copying = False
         self._sending: dict[str, _Sending] = {}
@@ -93,6 +103,13 @@ class Snapshots:
         for leader, part in parts:
             self._take(leader, part)
 
+    def tick(self) -> None:
+        """Let one tick pass; what has no answer for an election timeout goes again."""
+        for voter, sending in list(self._sending.items()):
+            sending.ticks_unanswered += 1
+            if sending.ticks_unanswered >= self._raft.ticks.election:
+                self._send(voter)
+
     def stop(self) -> None:
         """Let go of the snapshots that were being sent."""
         self._stopped = True
@@ -103,13 +120,32 @@ class Snapshots:
     def _copy(self) -> None:
         self._copying = True
         voter = self._wanted.pop(0)
-        copied = self._storage.snapshot()
-        copied.addCallback(partial(self._copied, voter, self._raft.term))
+        copied = maybeDeferred(self._storage.snapshot)
+        copied.addCallbacks(
+            partial(self._copied, voter, self._raft.term),
+            partial(self._not_copied, voter),
+        )
         copied.addErrback(self._failed)
+
+    def _not_copied(self, voter: str, reason: Failure) -> None:
+        """Nobody relies on a copy: no room for one is no reason to stop.
+
+        The Raft asks again, once its patience with this one has ended.
+        """
+        self._copying = False
+        if is_damage(reason.value):
+            self._failed(reason)
+        elif not self._stopped:
+            self._log.warn(
+                "the tables cannot be copied for {voter} now, but later: {why}",
+                voter=voter,
+                why=reason.value,
+            )
 
     def _copied(self, voter: str, term: int, snapshot: Snapshot) -> None:
         self._copying = False
         if self._raft.leads and self._raft.term == term and not self._stopped:
+            self._end(voter)
             self._sending[voter] = _Sending(term, snapshot)
             self._send(voter)
         else:
@@ -117,6 +153,7 @@ class Snapshots:
 
     def _send(self, voter: str) -> None:
         sending = self._sending[voter]
+        sending.ticks_unanswered = 0
         snapshot = sending.snapshot
         part = InstallSnapshot(
             sending.term,
@@ -134,9 +171,9 @@ class Snapshots:
         sending = self._sending.get(voter)
         if sending is None or sending.snapshot.last_index != reply.last_index:
             return
-        if reply.next_part != sending.part + 1:
+        if reply.next_part <= sending.part:
             return
-        sending.part += 1
+        sending.part = reply.next_part
         if sending.part < sending.snapshot.parts:
             self._send(voter)
         else:
@@ -157,8 +194,10 @@ class Snapshots:
     def _take(self, leader: str, sent: InstallSnapshot) -> None:
         taking = self._taking
         if self._installing or (taking is not None and taking.staging):
-            return
-        if sent.part == 0:
+            return  # It is sent again.
+        if taking is None or not taking.is_of(leader, sent):
+            if sent.part != 0:
+                return
             taking = self._taking = _Taking(
                 leader,
                 sent.term,
@@ -167,19 +206,29 @@ class Snapshots:
                 sent.founders,
                 sent.digest,
             )
-        if taking is None or not taking.is_of(leader, sent) or sent.part != taking.part:
+        if sent.part < taking.part:
+            self._answer(taking)  # The answer was lost.
+        if sent.part != taking.part:
             return
         taking.staging = True
         staged = self._storage.stage(sent.part, bytes(sent.rows))
-        staged.addCallback(lambda _: self._tell(partial(self._staged, taking, sent)))
+        staged.addCallback(lambda _: self._staged(taking, sent))
         staged.addErrback(self._failed)
 
-    def _staged(self, taking: _Taking, sent: InstallSnapshot, raft: Raft) -> None:
+    def _staged(self, taking: _Taking, sent: InstallSnapshot) -> None:
         taking.staging = False
         taking.part += 1
         taking.complete = sent.done
-        reply = InstallSnapshotReply(raft.term, taking.last_index, taking.part)
-        raft.send(taking.leader, reply)
+        self._answer(taking)
+
+    def _answer(self, taking: _Taking) -> None:
+        """Say which part is awaited."""
+        self._tell(
+            lambda raft: raft.send(
+                taking.leader,
+                InstallSnapshotReply(raft.term, taking.last_index, taking.part),
+            )
+        )
 
     def installs(self, installed: Callable[[int, dict[str, str]], None]) -> bool:
         """Install a snapshot that is complete, once nothing else is being written.
@@ -196,10 +245,20 @@ class Snapshots:
             return False
         self._installing = True
 
-        def done(_: Any) -> None:
+        def done(sound: bool) -> None:
             self._installing = False
-            raft.installed(taking.leader, taking.last_index, taking.last_term)
-            installed(taking.last_index, taking.founders)
+            if sound:
+                raft.installed(taking.leader, taking.last_index, taking.last_term)
+                installed(taking.last_index, taking.founders)
+                return
+            # The leader hears nothing, and tries again once its patience has ended.
+            self._log.warn(
+                "the snapshot of {leader} at {index} was dropped: its rows differ from"
+                " their digest, so the tables of {leader} may be damaged",
+                leader=taking.leader,
+                index=taking.last_index,
+            )
+            self._tell(lambda raft: raft.install_refused())
 
         put_in_place = self._storage.install(
             taking.last_index, taking.last_term, taking.founders, taking.digest

@@ -65,7 +65,8 @@ class DigestKeeper:
     """What the writer's triggers report; of one connection, in its thread.
 
     A transaction is :meth:`begin`, any changes, :meth:`save`. One that is rolled back
-    leaves nothing: the sum so far is in the table alone.
+    leaves nothing: the sum so far is in the table alone. Where only a part of it is,
+    :meth:`rolled_back` says so.
     """
 
     def __init__(self) -> None:
@@ -110,6 +111,10 @@ class DigestKeeper:
         if self._change:
             keep(cursor, self.value(cursor))
             self._change = 0
+
+    def rolled_back(self) -> None:
+        """All changes of state tables since :meth:`begin` have been taken back."""
+        self._change = 0
 
     def clear(self, cursor: Cursor) -> None:
         """Empty every state table, for rows that replace them all.
@@ -304,7 +309,15 @@ def compare(cursor: Cursor, check: Callable[[], None] = lambda: None) -> Compari
     return Comparison(index, kept, counted, damage)
 
 
-def is_corruption(error: BaseException) -> bool:
+def is_damage(error: BaseException | None) -> bool:
+    """Say whether a failure's cause tells that a file is not what was written.
+
+    By its checksums, or by SQLite's word.
+    """
+    return isinstance(error, journal.Damaged) or is_corruption(error)
+
+
+def is_corruption(error: BaseException | None) -> bool:
     """Say whether a driver's error tells of a damaged file (not of a full one, say).
 
     DB-API drivers are chosen when the process starts, so this goes by PEP 249's names.

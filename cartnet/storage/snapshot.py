@@ -82,6 +82,7 @@ def take(cursor: Cursor) -> Snapshot:
         for part in _parts(cursor):
             file.write(msgspec.json.encode(part))
             ends.append(file.tell())
+        file.flush()  # A full disk is to be heard of here, not where it is sent.
     except BaseException:
         file.close()
         raise
@@ -145,12 +146,31 @@ def install(
     last_index: int,
     last_term: int,
     founders: dict[str, str],
+    expected_digest: str,
     keeper: DigestKeeper,
-) -> None:
+) -> bool:
     """Put the parts that have come in place of the tables, and of the log.
 
+    :return: whether they are in place. What differs from its digest was wrong before
+        it was sent, or is wrong since: it is dropped, and all else stays as it was.
     :raises cartnet.storage.journal.Damaged: one is not what was staged.
     """
+    cursor.execute("SAVEPOINT install")
+    sound = _fill(cursor, keeper) and keeper.value(cursor) == expected_digest
+    if sound:
+        journal.replace(cursor, last_index, last_term)
+        if founders:
+            owner.save_founders(cursor, founders)
+    else:
+        cursor.execute("ROLLBACK TO install")
+        keeper.rolled_back()
+    cursor.execute("RELEASE install")
+    forget(cursor)
+    return sound
+
+
+def _fill(cursor: Cursor, keeper: DigestKeeper) -> bool:
+    """Replace the tables' rows; say whether they keep to the tables' constraints."""
     keeper.clear(cursor)
     cursor.execute("SELECT count(*) FROM incoming")
     (parts,) = cursor.fetchone()
@@ -163,11 +183,14 @@ def install(
             assert table not in OWN_TABLES
             if rows:
                 marks = ", ".join("?" * len(rows[0]))
-                cursor.executemany(
-                    f"INSERT INTO {table} VALUES ({marks})",  # noqa: S608 # likewise
-                    rows,
-                )
-    journal.replace(cursor, last_index, last_term)
-    if founders:
-        owner.save_founders(cursor, founders)
-    cursor.execute("DELETE FROM incoming")
+                try:
+                    cursor.executemany(
+                        f"INSERT INTO {table} VALUES ({marks})",  # noqa: S608 # likewise
+                        rows,
+                    )
+                except Exception as error:
+                    # By PEP 249's name: drivers are chosen when the process starts.
+                    if type(error).__name__ != "IntegrityError":
+                        raise
+                    return False
+    return True

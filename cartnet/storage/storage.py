@@ -267,19 +267,23 @@ class Storage:
         last_term: int,
         founders: dict[str, str],
         expected_digest: str,
-    ) -> Deferred[None]:
+    ) -> Deferred[bool]:
         """Put the parts that have come in place of tables and log; synced.
 
-        Fails with :class:`StateDamaged` where what came is not what was sent.
+        :return: whether that was done. Where the rows differ from their digest, the
+            parts are dropped, and the file stays as it was: it is not the damaged one.
         """
-        keeper = self._writer_state.digest
-
-        def installed(cursor: Cursor) -> None:
-            snapshot.install(cursor, last_index, last_term, founders, keeper)
-            if keeper.value(cursor) != expected_digest:
-                raise StateDamaged("a snapshot came with other rows than were sent")
-
-        return self._write(installed, sync=True)
+        return self._write(
+            partial(
+                snapshot.install,
+                last_index=last_index,
+                last_term=last_term,
+                founders=founders,
+                expected_digest=expected_digest,
+                keeper=self._writer_state.digest,
+            ),
+            sync=True,
+        )
 
     def close(self) -> Deferred[None]:
         """Finish what is in hand, close the file, give the lock back, then fire.

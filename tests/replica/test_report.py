@@ -17,8 +17,7 @@ from cartnet.replica.report import Report
 from cartnet.replica.status import Heartbeat, Lag
 from cartnet.topology.groups import Group, Member
 from cartnet.wire.hello import Identity
-from tests.consensus.replicas import Replica
-from tests.consensus.script import TICKS
+from tests.consensus.replicas import TICKS, Replica
 from tests.replica.listening import logger
 
 PATIENCE = round(STOPPED_NOTED_SECONDS / TICK_SECONDS)
@@ -29,7 +28,7 @@ class ReportTests(SynchronousTestCase):
     """What the leader a of a and b says of itself."""
 
     def setUp(self) -> None:
-        self.replica = Replica("a", ("a", "b"), TICKS, Random(1))
+        self.replica = Replica("a", ("a", "b"), Random(1))
         self.replica.start()
         self.raft = self.replica.raft
         self.raft.peer_connected("b")
@@ -37,7 +36,7 @@ class ReportTests(SynchronousTestCase):
         self.looks = 0
         nothing = cast("Any", None)
         self.clock: Any = Clock()
-        self.driver = Driver(self.raft, nothing, self.clock, nothing, 3.0, 100)
+        self.driver = Driver(self.raft, nothing, self.clock, nothing, 3.0, 100, nothing)
         membership = Membership(
             cluster="c",
             group=Group("g", "shard", MEMBERS),

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent, Logger, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.errors import Refused
-from cartnet.limits import MARKER_SECONDS
+from cartnet.limits import MARKER_SECONDS, RECOUNT_SECONDS
 from cartnet.replica.driver import Outdated
 from cartnet.replica.scrubber import Scrubber, condemns_file, is_disk_trouble
 from cartnet.storage.journal import Damaged
+from cartnet.storage.storage import Closed
+from tests.replica.listening import logger
+from tests.storage.doubles import InlineDisk, sqlite, storage
+from tests.storage.limited import no_descriptors
 
 
 class FailureTests(SynchronousTestCase):
@@ -71,7 +78,7 @@ class MarkerTests(SynchronousTestCase):
         """A leader without room for a marker goes on, and tries again later."""
         clock, driver, failures = Clock(), OverloadedLeader(), list[Failure]()
         scrubber = Scrubber(
-            cast("Any", driver), lambda: Deferred(), clock, failures.append
+            cast("Any", driver), lambda: Deferred(), clock, failures.append, Logger()
         )
         scrubber.start()
 
@@ -81,3 +88,69 @@ class MarkerTests(SynchronousTestCase):
 
         self.assertEqual((driver.asked, failures), (2, []))
         scrubber.stop()
+
+
+class RecountTests(SynchronousTestCase):
+    """The recount of a file's tables, now and then."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.failures: list[Failure] = []
+        self.events: list[LogEvent] = []
+        self.path = Path(self.mktemp())
+        self.store = storage(self.path, InlineDisk())
+        self.successResultOf(self.store.open())
+
+    def tearDown(self) -> None:
+        self.successResultOf(self.store.close())
+
+    def scrubber(self, recount: Any) -> Scrubber:
+        scrubber = Scrubber(
+            cast("Any", OverloadedLeader()),
+            recount,
+            self.clock,
+            self.failures.append,
+            logger(self.events),
+        )
+        scrubber.start()
+        self.addCleanup(scrubber.stop)
+        return scrubber
+
+    def test_no_descriptors(self) -> None:
+        """A replica that cannot open its file once more goes on; what is wrong in it
+        is found when it can."""
+        self.scrubber(self.store.recount)
+        with closing(sqlite.connect(self.path, isolation_level=None)) as connection:
+            connection.execute("UPDATE till SET sum = 7")
+
+        with no_descriptors():
+            self.clock.advance(RECOUNT_SECONDS)
+
+        self.assertEqual(self.failures, [])
+        said = [str(formatEvent(event)) for event in self.events]
+        self.assertEqual(len(said), 1, said)
+        self.assertIn("the tables cannot be recounted now, but later: ", said[0])
+        self.clock.advance(RECOUNT_SECONDS)
+        self.assertEqual([bool(each.check(Outdated)) for each in self.failures], [True])
+
+    def test_damaged(self) -> None:
+        """Where a checksum is wrong there is nothing to wait for."""
+        self.scrubber(self.store.recount)
+        with closing(sqlite.connect(self.path, isolation_level=None)) as connection:
+            connection.execute("UPDATE hard_state SET commit_index = 7")
+
+        self.clock.advance(RECOUNT_SECONDS)
+
+        self.assertEqual([condemns_file(each) for each in self.failures], [True])
+        self.assertEqual(self.events, [])
+
+    def test_stopped(self) -> None:
+        """A recount that the replica's end cuts short is not spoken of."""
+        recounted: Deferred[Any] = Deferred()
+        scrubber = self.scrubber(lambda: recounted)
+        self.clock.advance(RECOUNT_SECONDS)
+        scrubber.stop()
+
+        recounted.errback(Closed())
+
+        self.assertEqual((self.failures, self.events), ([], []))

@@ -9,7 +9,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.consensus.messages import HardState, Life
-from cartnet.replica.scrubber import is_damage, is_disk_trouble
+from cartnet.replica.scrubber import is_disk_trouble
+from cartnet.storage.digest import is_damage
 from cartnet.storage.journal import NULL_COMMAND, Damaged
 from cartnet.storage.snapshot import OWN_TABLES
 from cartnet.storage.storage import Recovered, Write
@@ -61,7 +62,7 @@ class DamageCase(SynchronousTestCase):
             connection.close()
         outcome = self.opened()
         assert isinstance(outcome, Failure), statement
-        self.assertTrue(is_damage(outcome), f"{statement}: {outcome.value!r}")
+        self.assertTrue(is_damage(outcome.value), f"{statement}: {outcome.value!r}")
 
     def query(self, sql: str) -> list[Any]:
         connection = sqlite.connect(self.path)
@@ -151,7 +152,8 @@ class ByteTests(DamageCase):
                 if self.whole[at] or at % size < HEAD_BYTES:
                     found = self.flip(at)
                     self.assertTrue(
-                        found is None or is_damage(found), f"{table} {at}: {found!r}"
+                        found is None or is_damage(found.value),
+                        f"{table} {at}: {found!r}",
                     )
 
     def test_every_definition(self) -> None:
@@ -160,7 +162,9 @@ class ByteTests(DamageCase):
         for at in range(FILE_HEAD_BYTES, size):
             if self.whole[at] or at < FILE_HEAD_BYTES + HEAD_BYTES:
                 found = self.flip(at)
-                self.assertTrue(found is None or is_damage(found), f"{at}: {found!r}")
+                self.assertTrue(
+                    found is None or is_damage(found.value), f"{at}: {found!r}"
+                )
 
     def test_every_byte_of_an_index(self) -> None:
         """Those by which rows are found, though every row is right."""
@@ -197,13 +201,13 @@ class ByteTests(DamageCase):
                     sound = self.query("PRAGMA integrity_check")
                     self.assertEqual(sound, [("ok",)], at)
                 else:
-                    self.assertTrue(is_damage(found), f"{at}: {found!r}")
+                    self.assertTrue(is_damage(found.value), f"{at}: {found!r}")
 
     def test_every_byte_of_the_head(self) -> None:
         """Those of the file's head, some of which SQLite takes for what a disk does."""
         for at in range(FILE_HEAD_BYTES):
             found = self.flip(at)
             self.assertTrue(
-                found is None or is_damage(found) or is_disk_trouble(found),
+                found is None or is_damage(found.value) or is_disk_trouble(found),
                 f"{at}: {found!r}",
             )
