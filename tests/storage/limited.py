@@ -18,9 +18,9 @@ def no_descriptors() -> Iterator[None]:
 
 
 @contextmanager
-def no_room() -> Iterator[None]:
-    """Let no file grow."""
-    with _limited(resource.RLIMIT_FSIZE, 0):
+def no_room(above: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes."""
+    with _limited(resource.RLIMIT_FSIZE, above):
         yield
 
 

@@ -47,8 +47,12 @@ class TakeTests(SynchronousTestCase):
         store = storage(path, InlineDisk())
         self.successResultOf(store.open())
         self.patch(snapshot, "SNAPSHOT_MEMORY_BYTES_MAX", 1)
+        self.patch(snapshot, "SNAPSHOT_PART_BYTES_MAX", 1)
+        copy = self.successResultOf(store.snapshot())
+        size = sum(len(copy.part(number)) for number in range(copy.parts))
+        copy.close()
 
-        with no_room():
+        with no_room(above=size - 1):
             failure = self.failureResultOf(store.snapshot(), OSError)
 
         self.assertEqual(failure.value.errno, errno.EFBIG)
