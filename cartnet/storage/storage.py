@@ -77,7 +77,6 @@ class Recovered:
 
     hard_state: HardState
     last_index: int
-    last_term: int
     term_runs: tuple[tuple[int, int], ...]
     tail: tuple[Entry, ...]
     commit_index: int
@@ -85,7 +84,6 @@ class Recovered:
     file_id: str
     founders: dict[str, str]
     group_id: str | None
-    replica: str
     base_index: int = 0
     base_term: int = 0
     starts: int = 1
@@ -310,14 +308,16 @@ class Storage:
     def set_aside(self) -> Path:
         """Move the closed file away, so that a new one takes its place; say where to.
 
-        It is kept: an operator may want to know what has become of it.
+        It is kept: an operator may want to know what has become of it. The database
+        goes first: without its write-ahead log it would be a sound older copy. A log
+        that a kill leaves behind is nobody's: SQLite drops it with the next database.
         """
         assert self._ended, "crashed or closed first"
         for number in count(1):
             aside = self._path.with_name(f"{self._path.name}.set-aside-{number}")
             if not aside.exists():
                 break
-        for suffix in ("-wal", "-shm", ""):
+        for suffix in ("", "-wal", "-shm"):
             source = self._path.with_name(self._path.name + suffix)
             if source.exists():
                 source.rename(aside.with_name(aside.name + suffix))
@@ -345,23 +345,25 @@ class Storage:
         meta = owner.read(cursor)
         base_index, base_term = journal.base(cursor)
         last_index, last_term = journal.last(cursor)
+        term_runs = journal.term_runs(cursor)
         commit_index = max(state.commit_index, state.applied_index)
         if last_index < commit_index:
             raise Damaged(f"{self._path}: committed entries are missing from the log")
+        if state.applied_index < base_index or state.hard_state.term < last_term:
+            # Each row has its checksum, but pages may be of different times.
+            raise Damaged(f"{self._path}: the row of hard_state is older than the log")
         return Recovered(
             hard_state=state.hard_state,
             base_index=base_index,
             base_term=base_term,
             last_index=last_index,
-            last_term=last_term,
-            term_runs=journal.term_runs(cursor),
+            term_runs=term_runs,
             tail=journal.tail(cursor, CACHE_ENTRIES_MAX, CACHE_BYTES_MAX),
             commit_index=commit_index,
             applied_index=state.applied_index,
             file_id=meta["file_id"],
             founders=owner.founders(meta),
             group_id=group_id(cursor),
-            replica=meta["replica"],
             starts=starts,
             lives=owner.lives(meta),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from cartnet.consensus.messages import HardState, Life
 from cartnet.replica.scrubber import is_disk_trouble
 from cartnet.storage.digest import is_damage
-from cartnet.storage.journal import NULL_COMMAND, Damaged
+from cartnet.storage.journal import NULL_COMMAND, Damaged, State, save
 from cartnet.storage.snapshot import OWN_TABLES
 from cartnet.storage.storage import Recovered, Write
 from tests.storage.doubles import InlineDisk, entry, numbered, sqlite, storage
@@ -121,6 +122,22 @@ class ColumnTests(DamageCase):
         )
         self.assertTrue(outcome.check(Damaged))
 
+    def test_older_hard_state(self) -> None:
+        """A lost write leaves a row of hard_state from before the log's last rows: its
+        checksum is right, its term or its applied index is not."""
+        for state in (
+            State(HardState(1), 5, 5),  # The log has entries of term 2,
+            State(HardState(3, "s1r1"), 1, 1),  # and is compacted through 2.
+        ):
+            self.path.write_bytes(self.whole)
+            connection = sqlite.connect(self.path, isolation_level=None)
+            save(connection.cursor(), state)
+            connection.close()
+            outcome = self.opened()
+            assert isinstance(outcome, Failure), state
+            self.assertTrue(outcome.check(Damaged), outcome)
+            self.assertIn("older than the log", outcome.getErrorMessage())
+
 
 class ByteTests(DamageCase):
     """Whichever byte is changed: the file holds what it held, or damage is found."""
@@ -211,3 +228,73 @@ class ByteTests(DamageCase):
                 found is None or is_damage(found.value) or is_disk_trouble(found),
                 f"{at}: {found!r}",
             )
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class SetAsideTests(DamageCase):
+    """A file that was closed by a power cut, with its write-ahead log beside it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        store = storage(self.path, InlineDisk())
+        self.successResultOf(store.open())
+        self.successResultOf(store.write(Write(None, numbered(6, 7, 3), 7)))
+        held = Path(self.mktemp())
+        held.mkdir()
+        for path in self.files():
+            shutil.copy(path, held)
+        self.successResultOf(store.close())
+        for path in held.iterdir():
+            shutil.copy(path, self.path.parent)
+
+    def files(self, of: str = "") -> list[Path]:
+        name = self.path.name + of
+        return [
+            path
+            for path in (
+                self.path.with_name(name + suffix) for suffix in ("", "-wal", "-shm")
+            )
+            if path.exists()
+        ]
+
+    def set_aside(self) -> None:
+        store = storage(self.path, InlineDisk())
+        self.successResultOf(store.close())
+        store.set_aside()
+
+    def test_whole(self) -> None:
+        """All that belongs to a file goes with it, and another is in its place."""
+        held = len(self.files())
+        self.assertGreater(held, 1)
+
+        self.set_aside()
+
+        self.assertEqual(self.files(), [])
+        self.assertEqual(len(self.files(".set-aside-1")), held)
+        fresh = self.opened()
+        assert isinstance(fresh, Recovered)
+        self.assertEqual((fresh.last_index, fresh.starts), (0, 1))
+
+    def test_killed(self) -> None:
+        """Wherever it is cut short, no older copy is left in the file's place."""
+        rename, renamed = Path.rename, list[Path]()
+
+        def rename_once(source: Path, target: Path) -> Path:
+            if renamed:
+                raise Killed
+            renamed.append(source)
+            return rename(source, target)
+
+        patch = self.patch(Path, "rename", rename_once)
+        with self.assertRaises(Killed):
+            self.set_aside()
+        patch.restore()
+
+        self.assertGreater(len(self.files()), 0)
+        fresh = self.opened()
+        assert isinstance(fresh, Recovered)
+        self.assertEqual((fresh.last_index, fresh.starts), (0, 1))
+        self.assertEqual(self.query("PRAGMA integrity_check"), [("ok",)])

@@ -150,7 +150,7 @@ class ThreadedTests(StorageCase):
         store, _ = await self.opened()
 
         written: list[Written] = await gatherResults(
-            [store.write(Write(None, numbered(n, n), n)) for n in range(1, 101)]
+            [store.write(Write(HardState(1), numbered(n, n), n)) for n in range(1, 101)]
         )
 
         self.assertEqual([w.applied_index for w in written], list(range(1, 101)))
@@ -186,7 +186,7 @@ class ThreadedTests(StorageCase):
 
         await self.assertFailure(failed, sqlite.OperationalError)
         self.assertEqual(await store.read(till), (0, 0))
-        await store.write(Write(None, numbered(1, 1), 1))
+        await store.write(Write(HardState(1), numbered(1, 1), 1))
         self.assertEqual(await store.read(till), (1, 1))
         await store.close()
 
@@ -205,9 +205,9 @@ class ThreadedTests(StorageCase):
         seen = store.read(query)
         await first.heard
         if self.disk_is_sound():
-            await store.write(Write(None, numbered(1, 1), 1))
+            await store.write(Write(HardState(1), numbered(1, 1), 1))
         else:
-            written.append(store.write(Write(None, numbered(1, 1), 1)))
+            written.append(store.write(Write(HardState(1), numbered(1, 1), 1)))
         reached.set()
 
         self.assertEqual(await seen, ((0, 0), (0, 0)))
@@ -238,7 +238,7 @@ class ThreadedTests(StorageCase):
     async def test_a_failed_write_ends_the_writing(self) -> None:
         """Writes behind a failed one fail too, since they rely on it."""
         store, _ = await self.opened()
-        bad = store.write(Write(None, (entry(1, 1, b"oops"),), 1))
+        bad = store.write(Write(HardState(1), (entry(1, 1, b"oops"),), 1))
         behind = store.write(Write(HardState(1)))
 
         await self.assertFailure(bad, ValueError)
@@ -257,7 +257,7 @@ class CloseTests(StorageCase):
         store, _ = await self.opened()
         heard = []
         for n in range(1, 31):
-            store.write(Write(None, numbered(n, n), n)).addCallback(
+            store.write(Write(HardState(1), numbered(n, n), n)).addCallback(
                 lambda written: heard.append(written.applied_index)
             )
 
@@ -301,7 +301,7 @@ class CrashTests(StorageCase):
         """A crash before COMMIT leaves nothing of the Write, and nobody hears."""
         machine = Holding()
         store, _ = await self.opened(machine)
-        await store.write(Write(None, numbered(1, 2), 2))
+        await store.write(Write(HardState(1), numbered(1, 2), 2))
         heard: list[Any] = []
         entries = (entry(3, 1, b"7"), entry(4, 1, b"0"))
         store.write(Write(HardState(4), entries, 4)).addBoth(heard.append)
@@ -317,7 +317,7 @@ class CrashTests(StorageCase):
 
         self.assertEqual(len([h for h in heard if not isinstance(h, tuple)]), 0)
         store, recovered = await self.opened()
-        self.assertEqual(recovered.hard_state, HardState())
+        self.assertEqual(recovered.hard_state, HardState(1))
         self.assertEqual((recovered.last_index, recovered.applied_index), (2, 2))
         self.assertEqual(await store.read(till), (3, 2))
         await store.close()
@@ -326,7 +326,7 @@ class CrashTests(StorageCase):
         """A statement that would run for ever ends with its replica."""
         machine = Endless()
         store, _ = await self.opened(machine)
-        store.write(Write(None, (entry(1, 1, b"0"),), 1))
+        store.write(Write(HardState(1), (entry(1, 1, b"0"),), 1))
         await machine.reached.heard
 
         await store.crash()
@@ -366,7 +366,7 @@ class CrashTests(StorageCase):
                     store.crash().chainDeferred(crashed)
 
             for n in range(1, 41):
-                store.write(Write(None, numbered(n, n), n)).addCallback(count)
+                store.write(Write(HardState(1), numbered(n, n), n)).addCallback(count)
             await crashed
 
             self.assertEqual(heard, list(range(1, crash_after + 2)))
@@ -383,7 +383,7 @@ class CrashTests(StorageCase):
         """A stop that takes too long may be cut off; both ends are heard."""
         machine = Endless()
         store, _ = await self.opened(machine)
-        store.write(Write(None, (entry(1, 1, b"0"),), 1))
+        store.write(Write(HardState(1), (entry(1, 1, b"0"),), 1))
         await machine.reached.heard
 
         closed = store.close()

@@ -191,7 +191,7 @@ class ApplyTests(StorageCase):
     def test_a_restart_applies_nothing_twice(self) -> None:
         """A restarted follower that hears the old commit index changes nothing."""
         store, _ = self.opened()
-        self.successResultOf(store.write(Write(None, numbered(1, 3), 3)))
+        self.successResultOf(store.write(Write(HardState(1), numbered(1, 3), 3)))
 
         for _ in range(3):
             store, recovered = self.reopened(store)
@@ -222,7 +222,7 @@ class ApplyTests(StorageCase):
         store, _ = self.opened()
         count = 2 * APPLY_ENTRIES_MAX + 5
         first = self.successResultOf(
-            store.write(Write(None, numbered(1, count), count))
+            store.write(Write(HardState(1), numbered(1, count), count))
         )
         store, recovered = self.reopened(store)
         self.assertEqual(recovered.commit_index, count)
@@ -262,7 +262,7 @@ class ApplyTests(StorageCase):
     def test_a_lower_commit_index_changes_nothing(self) -> None:
         """What is known to be committed stays known."""
         store, _ = self.opened()
-        self.successResultOf(store.write(Write(None, numbered(1, 3), 2)))
+        self.successResultOf(store.write(Write(HardState(1), numbered(1, 3), 2)))
 
         self.successResultOf(store.write(Write(commit_index=1)))
 
@@ -307,7 +307,7 @@ class ApplyTests(StorageCase):
         disk = InlineDisk()
         store = storage(self.path, disk)
         self.successResultOf(store.open())
-        self.successResultOf(store.write(Write(None, numbered(1, 2), 2)))
+        self.successResultOf(store.write(Write(HardState(1), numbered(1, 2), 2)))
         connection = disk.workers[0]._connection
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages + 5}")
@@ -361,7 +361,7 @@ class RecoveryTests(StorageCase):
 
         self.assertEqual(
             recovered,
-            Recovered(HardState(), 0, 0, (), (), 0, 0, "07" * 16, {}, None, "s1r0"),
+            Recovered(HardState(), 0, (), (), 0, 0, "07" * 16, {}, None),
         )
         self.ended(store)
 
@@ -384,7 +384,6 @@ class RecoveryTests(StorageCase):
             Recovered(
                 HardState(2, "s1r1"),
                 6,
-                2,
                 ((1, 1), (5, 2)),
                 entries,
                 3,
@@ -392,7 +391,6 @@ class RecoveryTests(StorageCase):
                 fresh.file_id,
                 founders,
                 None,
-                "s1r0",
                 starts=2,
                 lives=lives,
             ),
