@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -50,8 +50,11 @@ class Process(Service):
         cluster: Cluster,
         console: Console | None,
         log: Logger,
+        *,
+        background: bool = False,
     ) -> None:
         self._plan = plan
+        self._background = background
         self._reactor = reactor
         self._clock = seams.clock
         self._supervisor = supervisor
@@ -73,16 +76,23 @@ class Process(Service):
             self._claim()
         except StartError as error:
             self._log.error("{error}", error=error)
-            give_up(str(error))
+            self._give_up(str(error))
         except Exception as error:
             # twistd itself would tell the log alone.
             self._log.failure("the start failed")
-            give_up(
+            self._give_up(
                 f"the start failed: {type(error).__name__}: {error}; the traceback is"
                 f" in {self._plan.configuration.logs}/"
             )
         started = Deferred.fromCoroutine(self._start())
         started.addErrback(self._did_not_start)
+
+    def _give_up(self, line: str) -> NoReturn:
+        if self._background:
+            # What twistd left at the terminal waits, for good, for a start or an
+            # exception; an exit is neither.
+            raise StartError(line)
+        give_up(line)
 
     def _claim(self) -> None:
         if isinstance(self._supervisor, InProcess):

@@ -55,9 +55,10 @@ if TYPE_CHECKING:
     from cartnet.wire.hello import Purpose
 
 
-def make_service(plan: Plan, reactor: Any) -> IService:
+def make_service(plan: Plan, reactor: Any, *, background: bool) -> IService:
     """Make what ``twistd`` runs.
 
+    :param background: whether it will run without the terminal that it is made at.
     :raises StartError: the log files cannot be had.
     """
     configuration = plan.configuration
@@ -97,7 +98,9 @@ def make_service(plan: Plan, reactor: Any) -> IService:
     clients = group_clients(configuration, seams, "admin")
     cluster = cluster_view(plan, seams, supervisor, clients)
     console = make_console(plan, reactor, seams, cluster, log)
-    process = Process(plan, reactor, seams, supervisor, cluster, console, log)
+    process = Process(
+        plan, reactor, seams, supervisor, cluster, console, log, background=background
+    )
     return LoggedService(logs.process, process)
 
 

@@ -157,11 +157,12 @@ def makeService(options: Options) -> IService:  # noqa: N802 # twistd calls it s
     from cartnet.storage.owner import StartError
 
     keep_steady_time(reactor)
+    twistd = options.parent or {"nodaemon": True}
     try:
-        service = make_service(options.plan, reactor)
+        service = make_service(options.plan, reactor, background=not twistd["nodaemon"])
     except (ConfigurationError, StartError) as error:
         give_up(str(error))
-    if options.parent is not None and options.parent.get("logfile"):
+    if twistd.get("logfile"):
         # Who names a log file to twistd gets it: the service is one step away from
         # the application, whose log it would otherwise replace.
         parent = MultiService()

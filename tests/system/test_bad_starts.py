@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
+import subprocess
+import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.system.clusters import Cluster, free_ports, running
+from tests.system.waiting import CONDITION_SECONDS_MAX, eventually
 
 ONE_EACH = {"lb": 1, "s1": 1, "it": 1}
 
@@ -100,6 +104,31 @@ class BadStartTests(SynchronousTestCase):
                         words=(f"the {port} port {endpoint} cannot be had", *words),
                     )
             self.assertNotIn("Traceback", cluster.logs())
+
+    def test_in_the_background(self) -> None:
+        """Who starts a cluster in the background is told, too, that it has failed, and
+        by what; the log has the whole line."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir(parents=True)
+        cluster = Cluster(folder, ONE_EACH)
+        twistd = Path(sysconfig.get_path("scripts")) / "twistd"
+        unfit = "tcp:0:interface=127.0.0.1:colour=blue"
+
+        run = subprocess.run(
+            [sys.executable, twistd, "cartnet", "--console", unfit],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=CONDITION_SECONDS_MAX,
+            check=False,
+        )
+
+        self.assertEqual((run.returncode, run.stdout), (1, ""))
+        self.assertIn("StartError: the console port tcp:0:", run.stderr)
+        self.assertIn("unexpected keyword argument 'colour'", cluster.logs())
+        pid = folder / "twistd.pid"
+        eventually(lambda: not pid.exists(), "the process has gone in order")
 
     def test_log_that_cannot_be_written(self) -> None:
         """A log file that cannot be opened is named: the process's, or a replica's."""
