@@ -42,6 +42,7 @@ from cartnet.consensus.messages import (
     RequestVoteReply,
 )
 from cartnet.consensus.preference import HandOverPause, Preference
+from cartnet.consensus.progress import Mode
 from cartnet.consensus.reads import ConfirmedRead
 from cartnet.consensus.timing import Ticks
 from cartnet.consensus.voting import consider_pre_vote, consider_vote, ignores
@@ -210,6 +211,14 @@ class Raft:
             isinstance(self.role, Leader)
             and self.role.progress[voter].streaming
             and self.role.progress[voter].match_index >= self.commit_index
+        )
+
+    def awaits_snapshot(self, voter: str) -> bool:
+        """Whether ``voter`` is to install the machine's tables, for all that a leader
+        knows."""
+        return (
+            isinstance(self.role, Leader)
+            and self.role.progress[voter].mode is Mode.SNAPSHOT
         )
 
     def peer_connected(self, voter: str) -> None:

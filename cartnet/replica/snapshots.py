@@ -104,10 +104,15 @@ class Snapshots:
             self._take(leader, part)
 
     def tick(self) -> None:
-        """Let one tick pass; what has no answer for an election timeout goes again."""
+        """Let one tick pass; what has no answer for an election timeout goes again.
+
+        The last part is answered for good when it is installed, with all the rest.
+        """
         for voter, sending in list(self._sending.items()):
             sending.ticks_unanswered += 1
-            if sending.ticks_unanswered >= self._raft.ticks.election:
+            if not self._raft.awaits_snapshot(voter):
+                self._end(voter)
+            elif sending.ticks_unanswered >= self._raft.ticks.election:
                 self._send(voter)
 
     def stop(self) -> None:
@@ -173,11 +178,9 @@ class Snapshots:
             return
         if reply.next_part <= sending.part:
             return
-        sending.part = reply.next_part
-        if sending.part < sending.snapshot.parts:
+        if reply.next_part < sending.snapshot.parts:
+            sending.part = reply.next_part
             self._send(voter)
-        else:
-            self._end(voter)
 
     def _end(self, voter: str) -> None:
         sending = self._sending.pop(voter, None)

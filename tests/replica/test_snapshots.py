@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.consensus.log import Log
 from cartnet.consensus.messages import (
+    AppendEntriesReply,
     InstallSnapshot,
     InstallSnapshotReply,
     PeerMessage,
@@ -247,6 +248,28 @@ class SnapshotTests(SynchronousTestCase):
 
         self.assert_caught_up()
         self.assertEqual(self.parts[:3], [0, 0, 1])
+
+    def test_lost_end(self) -> None:
+        """A leader that has not heard that its snapshot is installed, though every
+        part was answered, asks by the last part."""
+        lost: list[PeerMessage] = []
+
+        def loses(message: PeerMessage) -> bool:
+            match message:
+                case AppendEntriesReply(rejected_index=None) if not lost:
+                    lost.append(message)
+                    return True
+            return False
+
+        self.loses = loses
+        self.connect("b")
+        self.pass_time(1)
+        self.assertEqual(len(lost), 1)
+        self.a.driver.propose(msgspec.Raw(b"1"))
+
+        self.pass_time(SETTLED)
+
+        self.assert_caught_up()
 
     def test_first_part_while_another_is_kept(self) -> None:
         """A snapshot that is begun anew while a slow disk keeps a part of the former
