@@ -89,7 +89,7 @@ PINNED = {
     "M18": pinned(7, "S3 R3", "isolate", **SLOW_DISK, users=8),
     "M19": pinned(2, "R2", "transfer", **SLOW_DISK),
     "M20": pinned(1, "R11", "transfer", "crash leader", lexical=True),
-    "M21": pinned(2, "L1", "crash leader", "transfer", **BUSY),
+    "M21": pinned(6, "L1", "partition", "isolate", **BUSY),
     "M23": pinned(1, "R9", "wiped disk"),
     "M24": pinned(2, "S4 L1 R11", "old copy"),
     "M25": pinned(1, "R12", "crash leader", "crash", **SLOW_DISK),
