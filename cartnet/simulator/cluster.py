@@ -196,11 +196,16 @@ class SimulatedCluster:
             self.world.hosts[name].crash(power_lost=power_lost)
 
     def all_count(self, group: str) -> bool:
-        """Whether all members of a group run, with files that count."""
+        """Whether all members of a group run, with files that count for all of them.
+
+        One with an old copy of a file that was replaced believes in it for a while.
+        """
         return all(
-            member in self.replicas
-            and self.replicas[member].gate.state == "alive"
-            and self.replicas[member].status().role not in ("learner", "-")
+            (replica := self.replicas.get(member)) is not None
+            and replica.gate.state == "alive"
+            and replica.status().role not in ("learner", "-")
+            and replica.raft is not None
+            and not replica.raft.uncounted
             for member in self.topology.group(group).names
         )
 

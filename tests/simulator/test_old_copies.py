@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.simulator.cluster import SimulatedCluster
+from cartnet.simulator.faults.links import MESSAGE
 from tests.simulator.running import assert_clean
 from tests.simulator.shopper import Shopper
 
@@ -93,6 +94,27 @@ class OldCopyTests(SynchronousTestCase):
         self.assertIn("another file has taken its place", line)
         self.assertEqual(self.said("s1r1", "has stopped"), [])
         self.assertIsNotNone(self.cluster.leader("s1"))
+
+    def test_who_believes_in_it(self) -> None:
+        """A copy of a file that was replaced does not count, whatever its replica
+        believes that has not heard of it yet."""
+        self.cluster.kill("s1r2")
+        self.disk.wipe()
+        self.cluster.start("s1r2")
+        self.run_until_admitted()
+        self.assertTrue(self.cluster.all_count("s1"))
+        self.cluster.kill("s1r2")
+        self.disk.restore(self.copy)
+        for other in ("s1r0", "s1r1"):
+            link = self.cluster.world.network.link(other, "s1r2")
+            link.loss, link.lost = 1.0, MESSAGE
+        self.cluster.start("s1r2")
+        self.cluster.run_for(2)
+
+        raft = self.cluster.replicas["s1r2"].raft
+        assert raft is not None
+        self.assertTrue(raft.admitted)
+        self.assertFalse(self.cluster.all_count("s1"))
 
     def run_until_admitted(self) -> None:
         def admitted() -> bool:
