@@ -14,7 +14,7 @@ from twisted.internet.endpoints import (
     TCP6ClientEndpoint,
     TCP6ServerEndpoint,
 )
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint, ISystemHandle
 from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
@@ -74,9 +74,9 @@ class _ImpatientEndpoint:
 
 def _do_not_wait_for_long(protocol: Any) -> Any:
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
-    if option is not None:
+    if option is not None and ISystemHandle.providedBy(protocol.transport):
         milliseconds = round(1000 * UNACKNOWLEDGED_SECONDS_MAX)
-        handle = protocol.transport.getHandle()
+        handle: Any = protocol.transport.getHandle()
         handle.setsockopt(socket.IPPROTO_TCP, option, milliseconds)
     return protocol
 
