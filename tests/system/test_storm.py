@@ -274,6 +274,18 @@ class OutagesTests(SynchronousTestCase):
             " 1 with an outage, 1 not, of a balancer in trouble",
         )
 
+    def test_cut_off_logout(self) -> None:
+        """A logout whose answer was cut off is not known to be done, though its group
+        is well; of no other call, and without any trouble, is that believed."""
+        self.at(1).begin("lossy", "s1r1").electing = False
+        self.assertEqual(self.judge(2, 2.1, "timeout", call="logout"), "")
+        self.assertIn("had a leader", self.judge(2, 2.1, "timeout", call="login"))
+        refused = self.judge(2, 2.1, "unavailable", call="logout")
+        self.assertIn("had a leader", refused)
+        self.at(3).end("s1r1")
+        later = self.judge(9, 9.1, "timeout", call="logout")
+        self.assertIn("had a leader", later)
+
     def test_other_refusals(self) -> None:
         """No outage excuses that a call is refused for another reason."""
         self.at(1).begin("kill", "s1r0")

@@ -152,6 +152,16 @@ class Outages:
                 for window in self._troubles[name]
             )
 
+    def was_anybody_in_trouble(
+        self, groups: Iterable[str], begin: float, end: float
+    ) -> bool:
+        """Whether a replica of these groups was in trouble between two instants."""
+        return any(
+            self.was_in_trouble(name, begin, end)
+            for group in groups
+            for name in self._groups[group]
+        )
+
     def without_majority(
         self, group: str, given: Callable[[float], float] = float
     ) -> list[Window]:

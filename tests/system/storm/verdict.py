@@ -19,6 +19,11 @@ AWAY: Final = frozenset({"unavailable", "timeout"})
 """How a balancer says that a group does not answer; no outage excuses another refusal
 for the time being."""
 
+UNREMEMBERED: Final = frozenset({"logout"})
+"""Calls whose keys no log remembers. Where the answer is cut off on its way the session
+has ended, and whoever asks again cannot be told by whom: that is ``timeout``, at once,
+though the group is well."""
+
 ANSWERED_SECONDS_MAX: Final = ELECTION_SECONDS_MAX
 """A call that waits for longer beside all outages has met an election that nothing
 explains. Where the machine has nothing else to do an answer takes milliseconds."""
@@ -63,6 +68,8 @@ class Verdict:
             return f"{attempt.balancer} was well"
         if attempt.outcome in TRANSIENT - AWAY:
             return "nothing excuses that"
+        if attempt.outcome == "timeout" and self._was_cut_off(attempt):
+            return ""
         excused = self.excused_seconds(attempt)
         seconds = self._seconds(attempt)
         away = attempt.outcome in AWAY
@@ -72,6 +79,11 @@ class Verdict:
         if waited > (REFUSED_SECONDS_MAX if away else ANSWERED_SECONDS_MAX):
             return f"{waited:.2f} s of that without an outage"
         return ""
+
+    def _was_cut_off(self, attempt: Attempt) -> bool:
+        return attempt.call in UNREMEMBERED and self._outages.was_anybody_in_trouble(
+            attempt.groups, attempt.sent, attempt.ended
+        )
 
     def longest(self, attempts: Iterable[Attempt]) -> float:
         """The longest that an attempt took beside all outages, in seconds."""
