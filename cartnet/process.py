@@ -73,7 +73,7 @@ class Process(Service):
         super().startService()
         self._reactor.addSystemEventTrigger("before", "shutdown", _stop_only_once)
         try:
-            self._claim()
+            self._open()
         except StartError as error:
             self._log.error("{error}", error=error)
             self._give_up(str(error))
@@ -94,7 +94,9 @@ class Process(Service):
             raise StartError(line)
         give_up(line)
 
-    def _claim(self) -> None:
+    def _open(self) -> None:
+        """Claim the files and the ports, say at the terminal where they are, and let
+        the console watch."""
         if isinstance(self._supervisor, InProcess):
             self._supervisor.claim()
         admin_note = self._listen_admin()

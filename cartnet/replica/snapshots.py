@@ -254,7 +254,8 @@ class Snapshots:
                 raft.installed(taking.leader, taking.last_index, taking.last_term)
                 installed(taking.last_index, taking.founders)
                 return
-            # The leader hears nothing, and tries again once its patience has ended.
+            # The leader hears nothing: it sends the last part again, which may be all
+            # there is, and a new copy of its tables once its patience has ended.
             self._log.warn(
                 "the snapshot of {leader} at {index} was dropped: its rows differ from"
                 " their digest, so the tables of {leader} may be damaged",
