@@ -1,9 +1,16 @@
 """Whose files count: how a new group forms, and how a lost file is noticed.
 
 A replica whose file is empty may have forgotten votes and acknowledgements, so it must
-not vote. It may where every other member says that its file is new as well: then
-there is nothing that could have been forgotten. The file ids of that meeting, the
-founders, are kept by each; a founder that missed the meeting takes them from another.
+not vote. It may where every other member's file is new as well: then there is nothing
+that could have been forgotten. The file ids of that meeting, the founders, are kept by
+each; a founder that missed the meeting takes them from another.
+
+A file may be lost while the members still meet, and what one of them has heard is then
+older than what another one has. So each says which files it has met, and a replica
+founds a group of those files only that all have met. One who has met the new file of a
+member has not founded a group of the lost one, and does not from then on: it goes by
+what answers to its own calls, one after the other. So no other group is founded, by
+whomever, as long as nobody says who the founders are before they are on its own disk.
 
 A replica that meets founders among which its own file is not is an amnesiac: it is
 sent the log like all others, but does not vote, campaign or count until an entry of
@@ -50,19 +57,29 @@ class Formation:
         self.file_id = life.file
         self.founders = founders
         self.lives = lives
+        self._founders_kept = bool(founders)
         self._met: dict[str, Identity] = {}
+        self._answers: dict[str, Identity] = {}
         self._files: dict[str, str] = {}
 
-    def met(self, identity: Identity) -> bool:
+    def met(self, identity: Identity, *, answered: bool) -> bool:
         """A member has proved itself, and said what its file is.
 
+        :param answered: it answers this replica's own call, so it runs, and whoever
+            has answered before does not. A proof that was sent with a call may be old.
         :return: whether it had another file before, as far as this replica has seen.
         """
         self._met[identity.replica] = identity
+        if not self.founders and (answered or self._has_answered(identity)):
+            self._answers[identity.replica] = identity
         former = self._files.get(identity.replica)
         if identity.file:
             self._files[identity.replica] = identity.file
         return former not in (None, identity.file)
+
+    def _has_answered(self, identity: Identity) -> bool:
+        answer = self._answers.get(identity.replica)
+        return answer is not None and answer.life == identity.life
 
     def lost(self, member: str) -> None:
         """A member's connection is gone; its file may be another when it returns."""
@@ -134,22 +151,64 @@ class Formation:
             return None
         return identity.file
 
+    # --- before the group has formed --------------------------------------------------
+
+    @property
+    def said_founders(self) -> dict[str, str]:
+        """The founders as others may hear of them: those on the disk."""
+        return dict(self.founders) if self._founders_kept else {}
+
+    @property
+    def files_met(self) -> dict[str, str]:
+        """The files with which the others have answered; none once it says founders."""
+        if self._founders_kept:
+            return {}
+        return {
+            name: identity.file
+            for name, identity in self._answers.items()
+            if identity.file is not None
+        }
+
+    @property
+    def has_met_all(self) -> bool:
+        """Whether all others have answered, and founders are still to be said."""
+        return self.files_met.keys() == set(self._others)
+
     def found(self, *, is_blank: bool) -> dict[str, str] | None:
-        """The founders, where this replica can know them now and did not before.
+        """Decide who the founders are, where this can be known now and was not before.
+
+        They are to be written, and then to be told :meth:`kept`.
 
         :param is_blank: it knows no term and no entry. One that has heard of a leader
             belongs to a group that others have founded: it asks who they are.
         """
         if self.founders:
             return None
-        for identity in self._met.values():
+        for identity in self._answers.values():
             if identity.founders:
-                return dict(identity.founders)
-        if is_blank and all(self._is_new(member) for member in self._others):
-            files = {member: self._met[member].file or "" for member in self._others}
-            return {self._name: self.file_id, **files}
+                self.founders = dict(identity.founders)
+                return self.founders
+        if is_blank and self._all_have_met_the_same():
+            self.founders = {self._name: self.file_id, **self.files_met}
+            return self.founders
         return None
 
-    def _is_new(self, member: str) -> bool:
-        identity = self._met.get(member)
-        return identity is not None and bool(identity.file) and not identity.founders
+    def _all_have_met_the_same(self) -> bool:
+        files = {self._name: self.file_id, **self.files_met}
+        return self.has_met_all and all(
+            {name: identity.file, **identity.met} == files
+            for name, identity in self._answers.items()
+        )
+
+    def kept(self, founders: dict[str, str]) -> None:
+        """These are the files that count from now on, and are on the disk."""
+        self.founders = founders
+        self._founders_kept = True
+
+    def file_admitted(self, member: str, file_id: str) -> None:
+        """The log has put a member's new file in the place of its lost one.
+
+        One who does not know the founders yet will hear of it with them.
+        """
+        if self.founders:
+            self.kept({**self.founders, member: file_id})

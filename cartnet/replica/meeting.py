@@ -59,6 +59,7 @@ class Meeting:
         self._log = log
         self._failed = failed
         self._ticks_unfounded = 0
+        self._files_told: dict[str, str] = {}
         self._admitting: set[str] = set()
         self._peers = Peers(self, membership.group, membership.name, seams, log)
 
@@ -99,7 +100,8 @@ class Meeting:
         """What this replica says of itself, now."""
         return msgspec.structs.replace(
             self._identity,
-            founders=dict(self._formation.founders),
+            founders=self._formation.said_founders,
+            met=self._formation.files_met,
             lives=dict(self._formation.lives),
             leads=self._driver.raft.leads,
         )
@@ -113,13 +115,14 @@ class Meeting:
 
     def peer_connected(self, identity: Identity) -> None:
         """A member has dialled this replica."""
-        self._meet(identity)
+        self._meet(identity, answered=False)
         self._peers.peer_called(identity.replica)
 
     def peer_up(self, name: str, identity: Identity) -> None:
         """This replica's own connection to a member is proven."""
-        self._meet(identity)
+        self._meet(identity, answered=True)
         self._driver.tell(lambda raft: raft.peer_connected(name))
+        self._tell_whom_it_met()
 
     def peer_lost(self, name: str) -> None:
         """This replica's own connection to a member is gone."""
@@ -132,7 +135,7 @@ class Meeting:
             self._log.info("the leader {name} has crashed", name=name)
         self._driver.tell(lambda raft: raft.leader_crashed(name))
 
-    def _meet(self, identity: Identity) -> None:
+    def _meet(self, identity: Identity, *, answered: bool) -> None:
         if self._formation.knows_newer(identity):
             older = (
                 f"the database is an old copy: {identity.replica} has met this replica"
@@ -141,7 +144,7 @@ class Meeting:
             self._driver.stop()
             self._failed(Failure(Outdated(older)))
             return
-        has_new_file = self._formation.met(identity)
+        has_new_file = self._formation.met(identity, answered=answered)
         self._found()
         self._recount()
         if has_new_file:
@@ -156,6 +159,13 @@ class Meeting:
             self._ticks_unfounded = 0
             self._peers.dial_anew()
 
+    def _tell_whom_it_met(self) -> None:
+        """Say so at once when that is everybody: the others wait for it, too."""
+        formation = self._formation
+        if formation.has_met_all and formation.files_met != self._files_told:
+            self._files_told = formation.files_met
+            self._peers.dial_anew()
+
     def _found(self) -> None:
         """Become one of the group's founders, if it can be known who they are."""
         raft = self._driver.raft
@@ -163,7 +173,6 @@ class Meeting:
         founders = self._formation.found(is_blank=is_blank)
         if founders is None:
             return
-        self._formation.founders = founders
         kept = self._storage.write(Write(founders=founders))
         kept.addCallback(self._founded).addErrback(self._failed)
 
@@ -171,6 +180,7 @@ class Meeting:
         """The founders are on the disk."""
         if self._driver.stopped:
             return
+        self._formation.kept(self._formation.founders)
         if self._formation.admitted:
             self._log.info("the group has formed: all its members have met")
             self._driver.tell(lambda raft: raft.admit())
@@ -215,7 +225,7 @@ class Meeting:
     def file_admitted(self, admitted: Admitted) -> None:
         """A member's new file counts from now on."""
         formation = self._formation
-        formation.founders = {**formation.founders, admitted.name: admitted.file_id}
+        formation.file_admitted(admitted.name, admitted.file_id)
         self._log.info("the new file of {name} is admitted", name=admitted.name)
         self._recount()
         if admitted.name == self._membership.name and formation.admitted:
@@ -226,7 +236,8 @@ class Meeting:
         formation = self._formation
         self._log.info("installed a snapshot at {index}", index=last_index)
         if founders:
-            was_admitted, formation.founders = formation.admitted, founders
+            was_admitted = formation.admitted
+            formation.kept(founders)
             self._recount()
             if formation.admitted and not was_admitted:
                 self._driver.tell(lambda raft: raft.admit(raft.term))

@@ -34,7 +34,7 @@ VERSION: Final = 1
 _HELLO: Final = re.compile(rb'\s*\{\s*"hello"\s*:')
 
 Name = Annotated[str, msgspec.Meta(max_length=HELLO_STRING_CHARACTERS_MAX)]
-Founders = Annotated[dict[Name, Name], msgspec.Meta(max_length=HELLO_FOUNDERS_MAX)]
+Files = Annotated[dict[Name, Name], msgspec.Meta(max_length=HELLO_FOUNDERS_MAX)]
 Lives = Annotated[dict[Name, Life], msgspec.Meta(max_length=HELLO_FOUNDERS_MAX)]
 Purpose = Literal["peer", "client", "supervisor"]
 Side = Literal["dialer", "listener"]
@@ -55,6 +55,8 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :ivar lives: of the other members, as it has last met them and does not forget.
     :ivar founders: the file ids with which its group was formed, by replica name;
         empty before.
+    :ivar met: the file ids of the other members that have answered it, by replica name;
+        empty once it says who the founders are.
     :ivar group_id: the group's random id, null in the run in which it is founded.
     :ivar leads: whether it leads its group.
     """
@@ -68,7 +70,8 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: Name | None = None
     starts: int = 0
     lives: Lives = msgspec.field(default_factory=dict)
-    founders: Founders = msgspec.field(default_factory=dict)
+    founders: Files = msgspec.field(default_factory=dict)
+    met: Files = msgspec.field(default_factory=dict)
     group_id: Name | None = None
     leads: bool = False
 

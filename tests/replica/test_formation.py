@@ -16,6 +16,11 @@ def identity(name: str, file: str, **founders: str) -> Identity:
     return Identity("demo", name, "peer", file=file, founders=founders)
 
 
+def having_met(name: str, file: str, **met: str) -> Identity:
+    """A member that does not know the founders yet, and has met these files."""
+    return Identity("demo", name, "peer", file=file, met=met)
+
+
 def started(name: str, starts: int, incarnation: str, file: str = "") -> Identity:
     """A member that counts, unless its file is another one."""
     return msgspec.structs.replace(
@@ -30,37 +35,81 @@ class FormationTests(SynchronousTestCase):
         return Formation("b", MEMBERS, Life("b1", 3, "now"), founders, {})
 
     def test_all_are_new(self) -> None:
-        """The group forms once all members have met, and not before."""
+        """The group forms once all members have met the same files, and not before."""
         formation = self.formation()
-        formation.met(identity("a", "a1"))
+        formation.met(having_met("a", "a1", b="b1", c="c1"), answered=True)
+        self.assertFalse(formation.has_met_all)
+        self.assertIsNone(formation.found(is_blank=True))
+        formation.met(having_met("c", "c1", a="a1"), answered=True)
+        self.assertTrue(formation.has_met_all)
+        self.assertIsNone(formation.found(is_blank=True), "c has not met b")
+
+        formation.met(having_met("c", "c1", a="a1", b="b1"), answered=False)
+
+        founders = {"a": "a1", "b": "b1", "c": "c1"}
+        self.assertEqual(formation.found(is_blank=True), founders)
+        self.assertIsNone(formation.found(is_blank=True), "once is enough")
+
+    def test_said_once_kept(self) -> None:
+        """Others hear of the founders when they are on the disk, and until then of the
+        files that were met when they were decided."""
+        formation = self.formation()
+        formation.met(having_met("a", "a1", b="b1", c="c1"), answered=True)
+        formation.met(having_met("c", "c1", b="b1", a="a1"), answered=True)
+        founders = formation.found(is_blank=True)
+        assert founders is not None
+        formation.met(having_met("c", "c2"), answered=True)
+        self.assertEqual(formation.said_founders, {})
+        self.assertEqual(formation.files_met, {"a": "a1", "c": "c1"})
+
+        formation.kept(founders)
+
+        self.assertEqual(formation.said_founders, founders)
+        self.assertEqual(formation.files_met, {})
+
+    def test_a_call_of_one_who_has_not_answered(self) -> None:
+        """A proof that comes with a call may be late: another may run by now."""
+        formation = self.formation()
+        formation.met(having_met("a", "a1", b="b1", c="c1"), answered=True)
+        formation.met(having_met("c", "c2", a="a1", b="b1"), answered=True)
+
+        formation.met(having_met("c", "c1", a="a1", b="b1"), answered=False)
+        self.assertIsNone(formation.found(is_blank=True))
+        formation.met(identity("c", "c1", a="a1", b="b1", c="c1"), answered=False)
         self.assertIsNone(formation.found(is_blank=True))
 
-        formation.met(identity("c", "c1"))
-
-        self.assertEqual(
-            formation.found(is_blank=True), {"a": "a1", "b": "b1", "c": "c1"}
-        )
+        self.assertEqual(formation.files_met, {"a": "a1", "c": "c2"})
 
     def test_one_who_has_heard_of_a_leader(self) -> None:
         """Who knows a term founds nothing with strangers: another has the founders."""
         formation = self.formation()
-        formation.met(identity("a", "a1"))
-        formation.met(identity("c", "c2"))
+        formation.met(having_met("a", "a1", b="b1", c="c2"), answered=True)
+        formation.met(having_met("c", "c2", a="a1", b="b1"), answered=True)
         self.assertIsNone(formation.found(is_blank=False))
 
         founders = {"a": "a1", "b": "b1", "c": "c1"}
-        formation.met(identity("a", "a1", **founders))
+        formation.met(identity("a", "a1", **founders), answered=True)
 
         self.assertEqual(formation.found(is_blank=False), founders)
+
+    def test_an_admission(self) -> None:
+        """A new file that the log admits counts, where the others' are known."""
+        formation = self.formation(a="a1", b="b1", c="c1")
+        formation.file_admitted("c", "c2")
+        self.assertEqual(formation.founders, {"a": "a1", "b": "b1", "c": "c2"})
+
+        formation = self.formation()
+        formation.file_admitted("c", "c2")
+        self.assertEqual(formation.founders, {}, "the others still have to say")
 
     def test_a_lost_file(self) -> None:
         """A member whose file is not a founder's does not count, whoever it is."""
         formation = self.formation(a="a1", b="b1", c="c1")
         self.assertTrue(formation.admitted)
 
-        self.assertFalse(formation.met(identity("c", "c1")))
+        self.assertFalse(formation.met(identity("c", "c1"), answered=True))
         self.assertTrue(formation.counts("c"))
-        self.assertTrue(formation.met(identity("c", "c2")))
+        self.assertTrue(formation.met(identity("c", "c2"), answered=True))
 
         self.assertFalse(formation.counts("c"))
         self.assertEqual(formation.new_file("c"), "c2")
@@ -70,17 +119,17 @@ class FormationTests(SynchronousTestCase):
         """A member that starts as often as before, or less often, has an old copy: it
         does not count, nor is it brought up to date as if its file were new."""
         formation = self.formation(a="a1", b="b1", c="c1")
-        formation.met(started("c", 4, "first"))
+        formation.met(started("c", 4, "first"), answered=True)
         self.assertTrue(formation.note_lives())
         self.assertFalse(formation.note_lives(), "the same life, met again")
 
         for starts, incarnation in ((4, "second"), (3, "first"), (1, "third")):
-            formation.met(started("c", starts, incarnation))
+            formation.met(started("c", starts, incarnation), answered=True)
             self.assertFalse(formation.counts("c"), starts)
             self.assertIsNone(formation.new_file("c"))
             self.assertFalse(formation.note_lives())
 
-        formation.met(started("c", 5, "second"))
+        formation.met(started("c", 5, "second"), answered=True)
         self.assertTrue(formation.counts("c"))
         self.assertTrue(formation.note_lives())
         self.assertEqual(formation.lives, {"c": Life("c1", 5, "second")})
@@ -90,12 +139,12 @@ class FormationTests(SynchronousTestCase):
         founders = {"a": "a1", "b": "b1", "c": "c1"}
         formation = self.formation(**founders)
         self.assertIsNone(formation.stopped)
-        formation.met(identity("c", "c2"))
+        formation.met(identity("c", "c2"), answered=True)
         self.assertIsNone(formation.stopped, "the two others can admit it")
 
-        formation.met(identity("a", "a2"))
+        formation.met(identity("a", "a2"), answered=True)
         self.assertIn("the files of a and c are not", formation.stopped or "")
-        formation.met(identity("a", "a1"))
+        formation.met(identity("a", "a1"), answered=True)
         self.assertIsNone(formation.stopped)
 
     def test_own_file_is_lost(self) -> None:
@@ -103,7 +152,7 @@ class FormationTests(SynchronousTestCase):
         formation = self.formation(a="a1", b="b0", c="c1")
         self.assertIsNone(formation.stopped)
 
-        formation.met(identity("c", "c2"))
+        formation.met(identity("c", "c2"), answered=True)
 
         self.assertIn("the files of b and c are not", formation.stopped or "")
         self.assertIsNone(self.formation().stopped, "not formed yet")
@@ -126,6 +175,6 @@ class FormationTests(SynchronousTestCase):
     def test_lives_of_files_that_count(self) -> None:
         """Whose file does not count may say what it likes of its starts."""
         formation = self.formation(a="a1", b="b1", c="c1")
-        formation.met(started("c", 9, "x", file="c0"))
+        formation.met(started("c", 9, "x", file="c0"), answered=True)
 
         self.assertFalse(formation.note_lives())

@@ -135,7 +135,7 @@ class ReportTests(SynchronousTestCase):
         """Where nobody is left to admit a new file the group has stopped: an error line
         and the status say so, where it is not news of a moment."""
         for file in ("b2", "b1", "b2"):
-            self.formation.met(Identity("c", "b", "peer", file=file))
+            self.formation.met(Identity("c", "b", "peer", file=file), answered=True)
             self.report.note_lost_files(PATIENCE - 1)
             self.assertEqual(self.said, [])
         why = "the file of b is not what the group knows"
@@ -147,7 +147,7 @@ class ReportTests(SynchronousTestCase):
         self.assertIn(f"the group has stopped: {why}", line)
         self.assertIn("Repairing a stopped group", line)
 
-        self.formation.met(Identity("c", "b", "peer", file="b1"))
+        self.formation.met(Identity("c", "b", "peer", file="b1"), answered=True)
         self.report.note_lost_files(1)
         self.assertIsNone(self.report.status().stopped)
 
