@@ -123,17 +123,14 @@ class Progress:
             and 0 < rejected_index == self.match_index == self.next_index - 1
         )
 
-    def rejected(self, rejected_index: int, next_index: int) -> bool:
-        """An append did not join on at ``rejected_index``; say whether to probe again.
-
-        False for an answer to a message from before what is known by now.
-        """
+    def rejected(self, rejected_index: int, next_index: int) -> None:
+        """An append did not join on at ``rejected_index``: probe at ``next_index``,
+        unless that answers a message from before what is known by now."""
         if rejected_index <= self.match_index or self.mode is Mode.SNAPSHOT:
-            return False
+            return
         if self.mode is Mode.PROBING and rejected_index != self.next_index - 1:
-            return False
+            return
         self.probe(min(next_index, rejected_index))
-        return True
 
     def probe(self, next_index: int | None = None) -> None:
         """Forget what is under way; look for the place to go on from.

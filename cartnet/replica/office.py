@@ -63,14 +63,16 @@ class Office:
         raft = self._driver.raft
         if self._driver.stopped or not raft.leads:
             return
-        others = [v for v in self._group.preference if v in raft.connected]
-        if not others:
+        able = raft.connected - raft.uncounted
+        heirs = [name for name in self._group.preference if name in able]
+        if not heirs:
             return
+        heir = next(filter(raft.has_caught_up, heirs), heirs[0])
         lost: Deferred[None] = Deferred()
         self._lost = lost
         lost.addTimeout(HAND_OVER_SECONDS_MAX, self._clock)
         lost.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
-        self._driver.tell(lambda raft: raft.hand_over(others[0]))
+        self._driver.tell(lambda raft: raft.hand_over(heir))
         await lost
 
     def lost(self) -> None:

@@ -10,9 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from cartnet.consensus.timing import DISK_STALL_SECONDS
 from cartnet.errors import Refused
-from cartnet.simulator.cluster import SimulatedCluster
+from cartnet.limits import HAND_OVER_SECONDS_MAX
+from cartnet.simulator.cluster import SMALL, SimulatedCluster
 from tests.simulator.running import assert_clean
 from tests.simulator.shopper import Shopper
+
+FIVE = SMALL.replace("10.0.1.3:5005", "10.0.1.3:5005 10.0.1.4:5005 10.0.1.5:5005")
 
 STALL_SECONDS = 10.0
 NOTICED_SECONDS_MAX = 0.5
@@ -130,6 +133,28 @@ class StalledDiskTests(SynchronousTestCase):
         self.assertEqual(self.terms(), terms)
         self.cluster.do(self.add("first"))
         self.assertEqual(self.quantity(), 1)
+
+
+class LeavingTests(SynchronousTestCase):
+    """A leader that is told to stop hands over first."""
+
+    def test_next_of_five(self) -> None:
+        """Not to who would be next if its disk did not stall, but to one who can."""
+        cluster = SimulatedCluster(1, FIVE)
+        cluster.start()
+        cluster.run_until_serving()
+        cluster.run_for(5)
+        self.assertEqual(cluster.leader("s1"), "s1r0")
+        cluster.world.hosts["s1r1"].disk.stall(STALL_SECONDS)
+        client = cluster.client()
+        account = {"username": "ada", "password": "password1"}
+        cluster.do(client.call("create_account", account, key="first", resend=True))
+
+        stopping = cluster.replicas["s1r0"].stop()
+        seconds = HAND_OVER_SECONDS_MAX / 2
+        cluster.run_until(lambda: cluster.leader("s1") == "s1r2", seconds_max=seconds)
+
+        cluster.run_until(lambda: bool(stopping.called), seconds_max=1)
 
 
 class StallingTests(SynchronousTestCase):
