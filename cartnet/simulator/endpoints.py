@@ -148,6 +148,7 @@ class Attempt:
         near = Transport(self._network, self._source, self._target, here, there)
         far = Transport(self._network, self._target, self._source, there, here)
         near.other, far.other = far, near
+        near.dialled = True
         self._carry(self._target, self._source, lambda: self._establish(near))
         protocol = port.factory.buildProtocol(here)
         if protocol is None:

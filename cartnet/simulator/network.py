@@ -49,6 +49,10 @@ class SimulatedNetwork:
     :ivar trace: told of all that arrives: from, to, bytes.
     :ivar writes: how many there were; ``writes_lost`` of them never arrive.
     :ivar processes: those of the hosts; one that sleeps is given nothing.
+    :ivar patience: seconds after which a connection breaks where it was dialled, if
+        what was written there cannot be acknowledged (TCP_USER_TIMEOUT); None where
+        operating systems know nothing of that, and streams wait for the heal.
+    :ivar heals: how often all was restored.
     :ivar before_write: hooks, by host, that are called with each of its writes before
         it is made, and may crash it; each is taken off by who added it.
     """
@@ -64,6 +68,8 @@ class SimulatedNetwork:
         self.random = random
         self.trace = trace
         self.writes = self.writes_lost = 0
+        self.patience: float | None = None
+        self.heals = 0
         self.processes: dict[str, Process] = {}
         self.before_write: dict[str, dict[Callable[[bytes], None], None]] = {}
         self._new_link = new_link
@@ -106,6 +112,7 @@ class SimulatedNetwork:
 
     def heal(self) -> None:
         """Restore every link; what was held arrives after a delay of its own."""
+        self.heals += 1
         for link in self._links.values():
             link.cut = None
             while link.held:
@@ -182,6 +189,11 @@ class SimulatedNetwork:
             and data.startswith(link.lost)
             and self.random.random() < link.loss
         )
+
+    def holds(self, one: str, other: str) -> bool:
+        """Whether what is sent between two hosts, or its acknowledgement, is held."""
+        ways = self.link(one, other), self.link(other, one)
+        return any(way.cut == "held" for way in ways)
 
     def carry(self, source: str, target: str, arrive: Callable[[], None]) -> None:
         """Let ``arrive`` happen after the link's delay, or after its heal."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.python.failure import Failure
 
-from cartnet.limits import LOGIN_DELAY_SECONDS_MAX
+from cartnet.limits import LOGIN_DELAY_SECONDS_MAX, UNACKNOWLEDGED_SECONDS_MAX
 from cartnet.simulator.checks.resources import excess
 from cartnet.simulator.checks.verdict import Checks
 from cartnet.simulator.cluster import SimulatedCluster
@@ -88,6 +88,8 @@ class Run:
         self._seed = seed
         self._options = options
         self._trace = trace
+        if options.user_timeout:
+            world.network.patience = UNACKNOWLEDGED_SECONDS_MAX
         for name in self.cluster.topology.names:
             world.hosts[name].disk.speed = options.disk
         self._drift()

@@ -36,6 +36,7 @@ class Transport:
     """Bytes arrive in order, each write after its link's delay, until one end closes.
 
     :ivar local: the host of this end; ``remote`` that of the other.
+    :ivar dialled: this is the end that was.
     :ivar unread: bytes written here that the other end has not yet been given.
     :ivar spoil: what the way does to the next write, in place of carrying it as it is.
     """
@@ -49,6 +50,7 @@ class Transport:
         peer: IPv4Address,
     ) -> None:
         self.local, self.remote = local, remote
+        self.dialled = False
         self.unread = 0
         self.disconnecting = self.disconnected = False
         self.other: Transport
@@ -63,6 +65,7 @@ class Transport:
         self._paused = False
         self._producer: IPushProducer | None = None
         self._producer_paused = False
+        self._unacknowledged = False
 
     def establish(self, protocol: IProtocol) -> None:
         """Begin: what has arrived before this is delivered after it."""
@@ -190,8 +193,21 @@ class Transport:
     def _send(self, what: bytes | type[Exception]) -> None:
         if isinstance(what, bytes):
             self.unread += len(what)
+            if self.dialled and self._network.holds(self.local, self.remote):
+                self._wait_for_acknowledgement()
         self.other._incoming.append(what)
         self._network.carry(self.local, self.remote, self.other._arrive)
+
+    def _wait_for_acknowledgement(self) -> None:
+        network = self._network
+        if network.patience is not None and not self._unacknowledged:
+            self._unacknowledged = True
+            network.clock.callLater(network.patience, self._waited, network.heals)
+
+    def _waited(self, heals: int) -> None:
+        self._unacknowledged = False
+        if self._network.heals == heals:
+            self.break_off()
 
     def _say(self, ending: type[Exception]) -> None:
         """Tell the other end that this one has ended, unless the link loses it."""

@@ -234,6 +234,42 @@ class CutTests(NetworkTestCase):
 
         self.assertEqual(far.received, b"there")
 
+    def test_patience(self) -> None:
+        """Who has dialled does not wait for long for an acknowledgement, whichever way
+        is cut; the other end hears that only after the heal."""
+        self.network.patience = 2.0
+        for cut in (("a", "b"), ("b", "a")):
+            near, far = self.connect()
+            silent, _ = self.connect()
+            self.network.cut([cut[0]], [cut[1]])
+            near.transport.write(b"anybody?")
+            far.transport.write(b"somebody.")
+
+            self.world.clock.run_for(1.9)
+            self.assertIsNone(near.lost)
+            self.world.clock.run_for(60)
+            self.assertIs(near.lost, error.ConnectionLost)
+            self.assertIsNone(silent.lost)
+            self.network.heal()
+            self.world.clock.run_for(1)
+
+            self.assertIs(far.lost, error.ConnectionLost)
+            self.assertEqual(far.received, b"anybody?")
+
+    def test_healed_in_time(self) -> None:
+        """A cut that is over sooner does no harm, however many follow."""
+        self.network.patience = 2.0
+        near, far = self.connect()
+        for _ in range(5):
+            self.network.partition(["a"], ["b"])
+            near.transport.write(b".")
+            self.world.clock.run_for(1.9)
+            self.network.heal()
+            self.world.clock.run_for(0.01)
+
+        self.assertIsNone(near.lost)
+        self.assertEqual(far.received, b".....")
+
     def test_one_way(self) -> None:
         """A link may be cut in one direction alone."""
         near, far = self.connect()
