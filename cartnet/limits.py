@@ -218,9 +218,10 @@ RECONNECT_SECONDS_MAX: Final = 0.5
 CONNECT_SECONDS_MAX: Final = 1.0
 
 UNACKNOWLEDGED_SECONDS_MAX: Final = 2.0
-"""Bytes that the other host has not acknowledged for so long end the connection that
-was made to send them (TCP_USER_TIMEOUT, RFC 5482; Linux alone). TCP itself waits twice
-as long after each loss, so that a partition of a minute would last for two."""
+"""Bytes that the other host has not acknowledged for so long, or had no room for, end
+the connection that was made to send them (TCP_USER_TIMEOUT, RFC 5482; Linux alone). TCP
+itself waits twice as long after each loss, so that a partition of a minute would last
+for two."""
 
 HAND_OVER_SECONDS_MAX: Final = 0.5
 """A leader that stops waits no longer for another to take its office over."""

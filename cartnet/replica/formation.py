@@ -7,10 +7,14 @@ each; a founder that missed the meeting takes them from another.
 
 A file may be lost while the members still meet, and what one of them has heard is then
 older than what another one has. So each says which files it has met, and a replica
-founds a group of those files only that all have met. One who has met the new file of a
-member has not founded a group of the lost one, and does not from then on: it goes by
-what answers to its own calls, one after the other. So no other group is founded, by
-whomever, as long as nobody says who the founders are before they are on its own disk.
+founds a group of those files only that all have met. One that says that it has met a
+member's new file has not founded a group of the lost one, and will not: so nobody has,
+but the lost one itself. That relies on four things. A replica meets the files of a
+member in the order in which that ran on them, since it goes by what answers its own
+dials, made one after the other; a file that was replaced must not be put back before
+the group has formed. Who has decided repeats what it had met until the founders are on
+its disk. Founders are said only from the disk. And who does not know them takes no
+messages of Raft, so nothing can be forgotten.
 
 A replica that meets founders among which its own file is not is an amnesiac: it is
 sent the log like all others, but does not vote, campaign or count until an entry of
@@ -65,21 +69,26 @@ class Formation:
     def met(self, identity: Identity, *, answered: bool) -> bool:
         """A member has proved itself, and said what its file is.
 
-        :param answered: it answers this replica's own call, so it runs, and whoever
-            has answered before does not. A proof that was sent with a call may be old.
+        :param answered: it answered this replica's own dial. Dials to a member come one
+            after another, so it ran later than, or is, who answered before. A proof
+            of one that dialled this replica may be late: it counts only for the life
+            that answered last.
         :return: whether it had another file before, as far as this replica has seen.
         """
         self._met[identity.replica] = identity
-        if not self.founders and (answered or self._has_answered(identity)):
+        if not self.founders and self._is_news(identity, answered=answered):
             self._answers[identity.replica] = identity
         former = self._files.get(identity.replica)
         if identity.file:
             self._files[identity.replica] = identity.file
         return former not in (None, identity.file)
 
-    def _has_answered(self, identity: Identity) -> bool:
-        answer = self._answers.get(identity.replica)
-        return answer is not None and answer.life == identity.life
+    def _is_news(self, identity: Identity, *, answered: bool) -> bool:
+        known = self._answers.get(identity.replica)
+        if known is None or known.life != identity.life:
+            return answered
+        # Two dials at one time: what was said first may be proven last.
+        return bool(identity.founders) or len(identity.met) >= len(known.met)
 
     def lost(self, member: str) -> None:
         """A member's connection is gone; its file may be another when it returns."""
@@ -160,7 +169,7 @@ class Formation:
 
     @property
     def files_met(self) -> dict[str, str]:
-        """The files with which the others have answered; none once it says founders."""
+        """The files of those who have answered; none once founders are kept."""
         if self._founders_kept:
             return {}
         return {
@@ -171,16 +180,21 @@ class Formation:
 
     @property
     def has_met_all(self) -> bool:
-        """Whether all others have answered, and founders are still to be said."""
+        """Whether all others have answered, and no founders are kept yet."""
         return self.files_met.keys() == set(self._others)
 
-    def found(self, *, is_blank: bool) -> dict[str, str] | None:
+    @property
+    def missing(self) -> str:
+        """What the group still lacks to form, as far as this replica knows."""
+        silent = [name for name in self._others if name not in self._answers]
+        if silent:
+            return f"no answer from {' and '.join(silent)}"
+        return "not all its members have met the same files of each other"
+
+    def found(self) -> dict[str, str] | None:
         """Decide who the founders are, where this can be known now and was not before.
 
-        They are to be written, and then to be told :meth:`kept`.
-
-        :param is_blank: it knows no term and no entry. One that has heard of a leader
-            belongs to a group that others have founded: it asks who they are.
+        They are to be written, ahead of all else, and then to be told :meth:`kept`.
         """
         if self.founders:
             return None
@@ -188,7 +202,7 @@ class Formation:
             if identity.founders:
                 self.founders = dict(identity.founders)
                 return self.founders
-        if is_blank and self._all_have_met_the_same():
+        if self._all_have_met_the_same():
             self.founders = {self._name: self.file_id, **self.files_met}
             return self.founders
         return None
@@ -204,11 +218,3 @@ class Formation:
         """These are the files that count from now on, and are on the disk."""
         self.founders = founders
         self._founders_kept = True
-
-    def file_admitted(self, member: str, file_id: str) -> None:
-        """The log has put a member's new file in the place of its lost one.
-
-        One who does not know the founders yet will hear of it with them.
-        """
-        if self.founders:
-            self.kept({**self.founders, member: file_id})

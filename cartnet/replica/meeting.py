@@ -60,6 +60,7 @@ class Meeting:
         self._failed = failed
         self._ticks_unfounded = 0
         self._files_told: dict[str, str] = {}
+        self._missing = ""
         self._admitting: set[str] = set()
         self._peers = Peers(self, membership.group, membership.name, seams, log)
 
@@ -135,6 +136,17 @@ class Meeting:
             self._log.info("the leader {name} has crashed", name=name)
         self._driver.tell(lambda raft: raft.leader_crashed(name))
 
+    def peer_message(self, sender: str, message: PeerMessage) -> None:
+        """A member has sent a message of Raft's.
+
+        It knows the founders. Where they are not known here it is asked for them, and
+        the message is lost.
+        """
+        if self._formation.founders:
+            self._driver.receive(sender, message)
+        else:
+            self._peers.dial_anew(sender)
+
     def _meet(self, identity: Identity, *, answered: bool) -> None:
         if self._formation.knows_newer(identity):
             older = (
@@ -157,7 +169,14 @@ class Meeting:
         self._ticks_unfounded += 1
         if self._ticks_unfounded * TICK_SECONDS >= HELLO_AGAIN_SECONDS:
             self._ticks_unfounded = 0
+            self._note_missing()
             self._peers.dial_anew()
+
+    def _note_missing(self) -> None:
+        missing = self._formation.missing
+        if missing != self._missing:
+            self._missing = missing
+            self._log.info("the group has not formed yet: {missing}", missing=missing)
 
     def _tell_whom_it_met(self) -> None:
         """Say so at once when that is everybody: the others wait for it, too."""
@@ -168,9 +187,7 @@ class Meeting:
 
     def _found(self) -> None:
         """Become one of the group's founders, if it can be known who they are."""
-        raft = self._driver.raft
-        is_blank = raft.term == 0 and raft.log.last_index == 0
-        founders = self._formation.found(is_blank=is_blank)
+        founders = self._formation.found()
         if founders is None:
             return
         kept = self._storage.write(Write(founders=founders))
@@ -225,7 +242,7 @@ class Meeting:
     def file_admitted(self, admitted: Admitted) -> None:
         """A member's new file counts from now on."""
         formation = self._formation
-        formation.file_admitted(admitted.name, admitted.file_id)
+        formation.kept({**formation.founders, admitted.name: admitted.file_id})
         self._log.info("the new file of {name} is admitted", name=admitted.name)
         self._recount()
         if admitted.name == self._membership.name and formation.admitted:

@@ -89,10 +89,13 @@ class Peers:
             self._last = (message, encode_message(message))
         return self._last[1]
 
-    def dial_anew(self) -> None:
-        """Say hello again, and hear what the others say of themselves by now."""
-        for peer in self._peers.values():
-            peer.dial_anew()
+    def dial_anew(self, *names: str) -> None:
+        """Say hello again, and hear what these members say of themselves by now.
+
+        By default all.
+        """
+        for name in names or self._peers:
+            self._peers[name].dial_anew()
 
     def peer_called(self, name: str) -> None:
         """A member has dialled this replica: it is there again, so do not wait."""

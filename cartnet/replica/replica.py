@@ -367,7 +367,7 @@ class Replica:
         self._whole.meeting.peer_connected(identity)
 
     def peer_message(self, sender: str, message: PeerMessage) -> None:
-        self._whole.driver.receive(sender, message)
+        self._whole.meeting.peer_message(sender, message)
 
     def call(self, request: Request, caller: Caller) -> Deferred[object]:
         match request.call:

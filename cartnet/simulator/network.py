@@ -49,10 +49,10 @@ class SimulatedNetwork:
     :ivar trace: told of all that arrives: from, to, bytes.
     :ivar writes: how many there were; ``writes_lost`` of them never arrive.
     :ivar processes: those of the hosts; one that sleeps is given nothing.
-    :ivar patience: seconds after which a connection breaks where it was dialled, if
-        what was written there cannot be acknowledged (TCP_USER_TIMEOUT); None where
-        operating systems know nothing of that, and streams wait for the heal.
-    :ivar heals: how often all was restored.
+    :ivar patience: seconds after which the end that dialled gives a connection up, if
+        what it wrote cannot be acknowledged, or is not read (TCP_USER_TIMEOUT); None
+        where operating systems know nothing of that, and it waits for the heal.
+    :ivar heals: how often :meth:`heal` was called.
     :ivar before_write: hooks, by host, that are called with each of its writes before
         it is made, and may crash it; each is taken off by who added it.
     """

@@ -36,7 +36,7 @@ class Transport:
     """Bytes arrive in order, each write after its link's delay, until one end closes.
 
     :ivar local: the host of this end; ``remote`` that of the other.
-    :ivar dialled: this is the end that was.
+    :ivar dialled: whether this is the end that dialled.
     :ivar unread: bytes written here that the other end has not yet been given.
     :ivar spoil: what the way does to the next write, in place of carrying it as it is.
     """
@@ -65,7 +65,8 @@ class Transport:
         self._paused = False
         self._producer: IPushProducer | None = None
         self._producer_paused = False
-        self._unacknowledged = False
+        self._taken = self._heals_written = 0
+        self._unacknowledged: tuple[str, int] | None = None
 
     def establish(self, protocol: IProtocol) -> None:
         """Begin: what has arrived before this is delivered after it."""
@@ -193,21 +194,35 @@ class Transport:
     def _send(self, what: bytes | type[Exception]) -> None:
         if isinstance(what, bytes):
             self.unread += len(what)
-            if self.dialled and self._network.holds(self.local, self.remote):
-                self._wait_for_acknowledgement()
+            self._heals_written = self._network.heals
+            self._wait_for_acknowledgement()
         self.other._incoming.append(what)
         self._network.carry(self.local, self.remote, self.other._arrive)
 
     def _wait_for_acknowledgement(self) -> None:
-        network = self._network
-        if network.patience is not None and not self._unacknowledged:
-            self._unacknowledged = True
-            network.clock.callLater(network.patience, self._waited, network.heals)
+        patience = self._network.patience
+        if patience is None or not self.dialled or self._unacknowledged is not None:
+            return
+        self._unacknowledged = self._what_is_unacknowledged()
+        if self._unacknowledged is not None:
+            self._network.clock.callLater(patience, self._waited)
 
-    def _waited(self, heals: int) -> None:
-        self._unacknowledged = False
-        if self._network.heals == heals:
-            self.break_off()
+    def _waited(self) -> None:
+        before, self._unacknowledged = self._unacknowledged, None
+        if self._what_is_unacknowledged() == before:
+            self._lose(ConnectionLost)  # The other end is told once it writes.
+        elif not self.disconnected:
+            self._wait_for_acknowledgement()
+
+    def _what_is_unacknowledged(self) -> tuple[str, int] | None:
+        """The same again as long as no acknowledgement arrives; None where none is
+        awaited."""
+        heals = self._network.heals
+        if self._network.holds(self.local, self.remote):
+            return ("cut", heals) if self._heals_written == heals else None
+        if self.unread > SOCKET_BUFFER_BYTES:
+            return ("full", self._taken)
+        return None
 
     def _say(self, ending: type[Exception]) -> None:
         """Tell the other end that this one has ended, unless the link loses it."""
@@ -249,6 +264,7 @@ class Transport:
 
     def _consumed(self, count: int) -> None:
         self.unread -= count
+        self._taken += count
         waits = self._producer_paused or self.disconnecting
         if waits and not self.disconnected and self.unread <= SOCKET_BUFFER_BYTES:
             self._network.carry(self.remote, self.local, self._drained)

@@ -160,13 +160,8 @@ _decode_lives = msgspec.json.Decoder(dict[str, Life]).decode
 
 
 def admit(cursor: Cursor, name: str, file_id: str) -> None:
-    """Let a replica's new file take the place of the one it was formed with.
-
-    A file in which the founders are not known yet is told of it with them.
-    """
-    known = founders(read(cursor))
-    if known:
-        save_founders(cursor, {**known, name: file_id})
+    """Let a replica's new file take the place of the one it was formed with."""
+    save_founders(cursor, {**founders(read(cursor)), name: file_id})
 
 
 def check(cursor: Cursor, owner: Owner, path: str) -> None:

@@ -55,8 +55,8 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :ivar lives: of the other members, as it has last met them and does not forget.
     :ivar founders: the file ids with which its group was formed, by replica name;
         empty before.
-    :ivar met: the file ids of the other members that have answered it, by replica name;
-        empty once it says who the founders are.
+    :ivar met: the file ids, by replica name, of the other members that have answered
+        its own dials since it started; empty once it says who the founders are.
     :ivar group_id: the group's random id, null in the run in which it is founded.
     :ivar leads: whether it leads its group.
     """

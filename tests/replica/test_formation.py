@@ -39,16 +39,16 @@ class FormationTests(SynchronousTestCase):
         formation = self.formation()
         formation.met(having_met("a", "a1", b="b1", c="c1"), answered=True)
         self.assertFalse(formation.has_met_all)
-        self.assertIsNone(formation.found(is_blank=True))
+        self.assertIsNone(formation.found())
         formation.met(having_met("c", "c1", a="a1"), answered=True)
         self.assertTrue(formation.has_met_all)
-        self.assertIsNone(formation.found(is_blank=True), "c has not met b")
+        self.assertIsNone(formation.found(), "c has not met b")
 
         formation.met(having_met("c", "c1", a="a1", b="b1"), answered=False)
 
         founders = {"a": "a1", "b": "b1", "c": "c1"}
-        self.assertEqual(formation.found(is_blank=True), founders)
-        self.assertIsNone(formation.found(is_blank=True), "once is enough")
+        self.assertEqual(formation.found(), founders)
+        self.assertIsNone(formation.found(), "once is enough")
 
     def test_said_once_kept(self) -> None:
         """Others hear of the founders when they are on the disk, and until then of the
@@ -56,7 +56,7 @@ class FormationTests(SynchronousTestCase):
         formation = self.formation()
         formation.met(having_met("a", "a1", b="b1", c="c1"), answered=True)
         formation.met(having_met("c", "c1", b="b1", a="a1"), answered=True)
-        founders = formation.found(is_blank=True)
+        founders = formation.found()
         assert founders is not None
         formation.met(having_met("c", "c2"), answered=True)
         self.assertEqual(formation.said_founders, {})
@@ -74,33 +74,40 @@ class FormationTests(SynchronousTestCase):
         formation.met(having_met("c", "c2", a="a1", b="b1"), answered=True)
 
         formation.met(having_met("c", "c1", a="a1", b="b1"), answered=False)
-        self.assertIsNone(formation.found(is_blank=True))
+        self.assertIsNone(formation.found())
         formation.met(identity("c", "c1", a="a1", b="b1", c="c1"), answered=False)
-        self.assertIsNone(formation.found(is_blank=True))
+        self.assertIsNone(formation.found())
 
         self.assertEqual(formation.files_met, {"a": "a1", "c": "c2"})
 
-    def test_one_who_has_heard_of_a_leader(self) -> None:
-        """Who knows a term founds nothing with strangers: another has the founders."""
+    def test_a_late_answer(self) -> None:
+        """What one life said first may arrive last; it has met more since."""
         formation = self.formation()
-        formation.met(having_met("a", "a1", b="b1", c="c2"), answered=True)
-        formation.met(having_met("c", "c2", a="a1", b="b1"), answered=True)
-        self.assertIsNone(formation.found(is_blank=False))
+        formation.met(having_met("a", "a1", b="b1", c="c1"), answered=True)
+        formation.met(having_met("c", "c1"), answered=True)
+        formation.met(having_met("c", "c1", a="a1", b="b1"), answered=False)
 
+        formation.met(having_met("c", "c1", a="a1"), answered=True)
+
+        self.assertIsNotNone(formation.found())
+
+    def test_others_have_founded(self) -> None:
+        """Who answers that it knows the founders is believed, whoever else is met."""
+        formation = self.formation()
+        formation.met(having_met("c", "c2", a="a1", b="b1"), answered=True)
         founders = {"a": "a1", "b": "b1", "c": "c1"}
         formation.met(identity("a", "a1", **founders), answered=True)
 
-        self.assertEqual(formation.found(is_blank=False), founders)
+        self.assertEqual(formation.found(), founders)
 
-    def test_an_admission(self) -> None:
-        """A new file that the log admits counts, where the others' are known."""
-        formation = self.formation(a="a1", b="b1", c="c1")
-        formation.file_admitted("c", "c2")
-        self.assertEqual(formation.founders, {"a": "a1", "b": "b1", "c": "c2"})
-
+    def test_what_is_missing(self) -> None:
+        """A group that does not form says what it waits for."""
         formation = self.formation()
-        formation.file_admitted("c", "c2")
-        self.assertEqual(formation.founders, {}, "the others still have to say")
+        self.assertEqual(formation.missing, "no answer from a and c")
+        formation.met(having_met("a", "a1", b="b1"), answered=True)
+        self.assertEqual(formation.missing, "no answer from c")
+        formation.met(having_met("c", "c1", a="a1", b="b1"), answered=True)
+        self.assertIn("not all its members have met", formation.missing)
 
     def test_a_lost_file(self) -> None:
         """A member whose file is not a founder's does not count, whoever it is."""

@@ -52,7 +52,7 @@ class Process:
 
     def meet(self, identity: Identity, *, answered: bool) -> None:
         self.formation.met(identity, answered=answered)
-        self.writing = self.formation.found(is_blank=True) or self.writing
+        self.writing = self.formation.found() or self.writing
 
     def write(self) -> None:
         """What was to be kept reaches the disk."""

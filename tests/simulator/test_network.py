@@ -236,14 +236,13 @@ class CutTests(NetworkTestCase):
 
     def test_patience(self) -> None:
         """Who has dialled does not wait for long for an acknowledgement, whichever way
-        is cut; the other end hears that only after the heal."""
+        is cut; the other end hears of that when it writes."""
         self.network.patience = 2.0
         for cut in (("a", "b"), ("b", "a")):
             near, far = self.connect()
             silent, _ = self.connect()
             self.network.cut([cut[0]], [cut[1]])
             near.transport.write(b"anybody?")
-            far.transport.write(b"somebody.")
 
             self.world.clock.run_for(1.9)
             self.assertIsNone(near.lost)
@@ -253,11 +252,28 @@ class CutTests(NetworkTestCase):
             self.network.heal()
             self.world.clock.run_for(1)
 
-            self.assertIs(far.lost, error.ConnectionLost)
             self.assertEqual(far.received, b"anybody?")
+            self.assertIsNone(far.lost)
+            far.transport.write(b"somebody.")
+            self.world.clock.run_for(1)
+            self.assertIs(far.lost, error.ConnectionLost)
+
+    def test_patience_with_a_reader(self) -> None:
+        """A full window counts, too, until the other end reads again."""
+        self.network.patience = 2.0
+        near, far = self.connect()
+        far.transport.pauseProducing()
+        near.transport.write(b"." * 200_000)
+
+        self.world.clock.run_for(1.9)
+        self.assertIsNone(near.lost)
+        self.world.clock.run_for(0.2)
+
+        self.assertIs(near.lost, error.ConnectionLost)
 
     def test_healed_in_time(self) -> None:
-        """A cut that is over sooner does no harm, however many follow."""
+        """A cut that is over sooner does no harm, however many follow; a later one that
+        stays does."""
         self.network.patience = 2.0
         near, far = self.connect()
         for _ in range(5):
@@ -266,9 +282,14 @@ class CutTests(NetworkTestCase):
             self.world.clock.run_for(1.9)
             self.network.heal()
             self.world.clock.run_for(0.01)
-
         self.assertIsNone(near.lost)
         self.assertEqual(far.received, b".....")
+
+        self.network.partition(["a"], ["b"])
+        near.transport.write(b".")
+        self.world.clock.run_for(5)
+
+        self.assertIs(near.lost, error.ConnectionLost)
 
     def test_one_way(self) -> None:
         """A link may be cut in one direction alone."""
