@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from cartnet.simulator.options import Options
 
 FORMING_SECONDS_MAX: Final = 10.0
+BIRTH_SECONDS: Final = 2.0
+BIRTH_PAUSE_SECONDS: Final = 0.05
+"""The mean time between two faults while groups would form, which is soon done."""
+
 SERVING_SECONDS_MAX: Final = 5.0
 SETTLING_SECONDS_MAX: Final = 30.0
 """How long after all was healed the groups may take to accept writes; and all replicas
@@ -150,12 +154,19 @@ class Run:
         """Customers and faults; everything is looked at after each step."""
         cluster = self.cluster
         cluster.start()
+        if self._options.troubled_birth:
+            self._trouble(BIRTH_SECONDS, BIRTH_PAUSE_SECONDS)
+            self.nemesis.heal()
         self._await("the groups form", FORMING_SECONDS_MAX, self._unserved)
         self.crowd.begin()
-        end = cluster.world.clock.seconds() + seconds
-        while cluster.world.clock.seconds() < end:
-            pause = self._random.expovariate(1 / self._options.pause_seconds)
-            cluster.run_for(min(pause, end - cluster.world.clock.seconds()))
+        self._trouble(seconds, self._options.pause_seconds)
+
+    def _trouble(self, seconds: float, pause_seconds: float) -> None:
+        clock = self.cluster.world.clock
+        end = clock.seconds() + seconds
+        while clock.seconds() < end:
+            pause = self._random.expovariate(1 / pause_seconds)
+            self.cluster.run_for(min(pause, end - clock.seconds()))
             self.crowd.check()
             self.nemesis.strike()
 

@@ -94,7 +94,7 @@ PINNED = {
     "M24": pinned(2, "S4 L1 R11", "old copy"),
     "M25": pinned(1, "R12", "crash leader", "crash", **SLOW_DISK),
     "M26": pinned(2, "R12", "crash leader"),
-    "M27": pinned(8, "S3 S4 R3", "flipped byte", pause_seconds=0.3),
+    "M27": pinned(17, "S3 S4 R3", "flipped byte", pause_seconds=0.3),
     "M28": pinned(4, "S4", "flipped byte", pause_seconds=0.3),
     "M30": pinned(1, "S5 O1 K1 S1"),
     "M31": pinned(1, "S6 O1"),
