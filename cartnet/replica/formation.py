@@ -5,16 +5,18 @@ not vote. It may where every other member's file is new as well: then there is n
 that could have been forgotten. The file ids of that meeting, the founders, are kept by
 each; a founder that missed the meeting takes them from another.
 
-A file may be lost while the members still meet, and what one of them has heard is then
-older than what another one has. So each says which files it has met, and a replica
-founds a group of those files only that all have met. One that says that it has met a
-member's new file has not founded a group of the lost one, and will not: so nobody has,
-but the lost one itself. That relies on four things. A replica meets the files of a
-member in the order in which that ran on them, since it goes by what answers its own
-dials, made one after the other; a file that was replaced must not be put back before
-the group has formed. Who has decided repeats what it had met until the founders are on
-its disk. Founders are said only from the disk. And who does not know them takes no
-messages of Raft, so nothing can be forgotten.
+A file may be lost while the members still meet: then one goes by the lost file, another
+by the new one. So each says which files it has met, and a replica founds a group only
+of files that all say they have met. Who says that it has met the new file has founded
+no group of the lost one, and never will. Everybody's word is needed, so nobody else has
+either, unless on the lost disk itself. This takes four rules:
+
+- A replica meets a member's files in the order in which that ran on them: it goes by
+  what answers its own dials, which are made one after another. A file that was replaced
+  must not be put back before the group has formed.
+- Who has decided repeats what it had met then, until the founders are on its disk.
+- Founders are said only from the disk.
+- Who does not know the founders takes no messages of Raft: it has nothing to forget.
 
 A replica that meets founders among which its own file is not is an amnesiac: it is
 sent the log like all others, but does not vote, campaign or count until an entry of
