@@ -72,6 +72,16 @@ class Birth:
         founders = [tuple(self._founders(name).items()) for name in self._names]
         return len({each for each in founders if each})
 
+    def unknowing(self) -> list[str]:
+        """Who has heard of a term, and does not know the founders."""
+        return [
+            name
+            for name, replica in self._cluster.replicas.items()
+            if replica.raft is not None
+            and replica.raft.term > 0
+            and not self._founders(name)
+        ]
+
     def calm(self) -> None:
         """All is healed: the group forms."""
         self._cluster.world.network.heal()
@@ -90,11 +100,13 @@ class Birth:
 
 class FoundingTests(SynchronousTestCase):
     def test_once(self) -> None:
-        """No two disks ever have different founders, and in peace the group forms."""
+        """No two disks ever have different founders, nobody takes part who does not
+        know them, and in peace the group forms."""
         for seed in range(BIRTHS):
             birth = Birth(seed)
             for step in range(STEPS):
                 birth.step()
                 self.assertLessEqual(birth.foundings(), 1, f"seed {seed}, step {step}")
+                self.assertEqual(birth.unknowing(), [], f"seed {seed}, step {step}")
             birth.calm()
             self.assertEqual(birth.foundings(), 1, f"seed {seed}")
