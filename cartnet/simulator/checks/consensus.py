@@ -22,6 +22,8 @@ class Consensus:
         self._files = files
         self._tally = tally
         self._leaders: dict[int, str] = {}
+        # The term in which each committed entry first was seen to be, by index.
+        self._committed_in: dict[int, int] = {}
         self._seen: dict[str, _Seen] = {}
 
     def stepped(self, name: str, raft: Raft) -> None:
@@ -96,6 +98,7 @@ class Consensus:
             (entry,) = entries
             command = bytes(entry.command)
             if self._truth.commit(name, index, entry.term, command):
+                self._committed_in[index] = raft.term
                 self._check_durable(name, index, entry.term)
         seen.commit_index, seen.applied = raft.commit_index, raft.applied_index
         self._truth.applied_index = max(self._truth.applied_index, seen.applied)
@@ -180,7 +183,8 @@ class Consensus:
         self._tally.reached["elections won"] += 1
         self._truth.led_term = max(self._truth.led_term, raft.term)
         for index, (term, _) in self._truth.committed.items():
-            if index <= raft.log.base_index:
+            # One who slept may win an old term once a later one's leader has committed.
+            if index <= raft.log.base_index or self._committed_in[index] >= raft.term:
                 continue
             self._tally.require(
                 "R4 a leader has all that is committed",

@@ -57,6 +57,27 @@ class StepTests(SynchronousTestCase):
 
         self.assert_incorrect("R1")
 
+    def test_a_late_victory(self) -> None:
+        """A candidate that was held while a later leader committed may win its term
+        when it goes on: what it lacks was committed after it (R4)."""
+        self.cluster.kill("s1r0")
+        candidate, other = self.cluster.replicas["s1r1"], self.raft("s1r2")
+        self.cluster.run_until(
+            lambda: other.vote == "s1r1" and not candidate.leads, seconds_max=10
+        )
+        candidate.gate.inject("pause")
+        term = self.raft("s1r1").term
+        self.cluster.start("s1r0")
+        self.cluster.run_until(
+            lambda: (other.log.term(other.commit_index) or 0) > term, seconds_max=10
+        )
+        won = self.tally.reached["elections won"]
+
+        candidate.gate.inject("resume")
+        self.cluster.run_for(1)
+
+        self.assertEqual(self.tally.reached["elections won"], won + 1)
+
     def test_commit_without_a_majority(self) -> None:
         """An entry that is committed before a majority has synced it is seen (S1)."""
         leader = self.raft("s1r0")
