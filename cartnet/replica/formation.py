@@ -7,13 +7,13 @@ each; a founder that missed the meeting takes them from another.
 
 A file may be lost while the members still meet: then one goes by the lost file, another
 by the new one. So each says which files it has met, and a replica founds a group only
-of files that all say they have met. Who says that it has met the new file has founded
-no group of the lost one, and never will. Everybody's word is needed, so nobody else has
-either, unless on the lost disk itself. This takes four rules:
+of files that all say they have met. Founding needs the word of all: where all say that
+they have met the new file, none has founded with the lost one, and none will, but on
+the lost disk itself. This takes four rules:
 
-- A replica meets a member's files in the order in which that ran on them: it goes by
-  what answers its own dials, which are made one after another. A file that was replaced
-  must not be put back before the group has formed.
+- A replica learns of a member's files in the order in which that used them: it
+  believes answers to its own dials, of which one is under way at a time. A file that
+  was replaced must not be put back before the group has formed.
 - Who has decided repeats what it had met then, until the founders are on its disk.
 - Founders are said only from the disk.
 - Who does not know the founders takes no messages of Raft: it has nothing to forget.
@@ -72,9 +72,9 @@ class Formation:
         """A member has proved itself, and said what its file is.
 
         :param answered: it answered this replica's own dial. Dials to a member come one
-            after another, so it ran later than, or is, who answered before. A proof
-            of one that dialled this replica may be late: it counts only for the life
-            that answered last.
+            after another, so this is the life that answered last, or a later one. The
+            proof of one that dialled this replica may be late: it counts only for the
+            life that answered last.
         :return: whether it had another file before, as far as this replica has seen.
         """
         self._met[identity.replica] = identity
@@ -183,7 +183,7 @@ class Formation:
     @property
     def has_met_all(self) -> bool:
         """Whether all others have answered, and no founders are kept yet."""
-        return self.files_met.keys() == set(self._others)
+        return not self._founders_kept and self._answers.keys() == set(self._others)
 
     @property
     def missing(self) -> str:
@@ -191,7 +191,9 @@ class Formation:
         silent = [name for name in self._others if name not in self._answers]
         if silent:
             return f"no answer from {' and '.join(silent)}"
-        return "not all its members have met the same files of each other"
+        answers = self._answers.items()
+        behind = [name for name, answer in answers if self._differs(answer)]
+        return f"not all the same files were met by {' and '.join(behind)}"
 
     def found(self) -> dict[str, str] | None:
         """Decide who the founders are, where this can be known now and was not before.
@@ -210,11 +212,12 @@ class Formation:
         return None
 
     def _all_have_met_the_same(self) -> bool:
+        return self.has_met_all and not any(map(self._differs, self._answers.values()))
+
+    def _differs(self, answer: Identity) -> bool:
+        """Whether a member has not met the very files that this replica has met."""
         files = {self._name: self.file_id, **self.files_met}
-        return self.has_met_all and all(
-            {name: identity.file, **identity.met} == files
-            for name, identity in self._answers.items()
-        )
+        return {answer.replica: answer.file, **answer.met} != files
 
     def kept(self, founders: dict[str, str]) -> None:
         """These are the files that count from now on, and are on the disk."""

@@ -139,8 +139,8 @@ class Meeting:
     def peer_message(self, sender: str, message: PeerMessage) -> None:
         """A member has sent a message of Raft's.
 
-        It knows the founders. Where they are not known here it is asked for them, and
-        the message is lost.
+        Whoever sends one knows the founders, or soon will. Where they are not known
+        here it is asked for them; the message is dropped, and Raft repeats itself.
         """
         if self._formation.founders:
             self._driver.receive(sender, message)
@@ -179,7 +179,7 @@ class Meeting:
             self._log.info("the group has not formed yet: {missing}", missing=missing)
 
     def _tell_whom_it_met(self) -> None:
-        """Say so at once when that is everybody: the others wait for it, too."""
+        """Say hello again at once when all have answered: the others wait for that."""
         formation = self._formation
         if formation.has_met_all and formation.files_met != self._files_told:
             self._files_told = formation.files_met

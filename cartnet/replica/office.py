@@ -64,15 +64,16 @@ class Office:
         if self._driver.stopped or not raft.leads:
             return
         able = raft.connected - raft.uncounted
-        heirs = [name for name in self._group.preference if name in able]
-        if not heirs:
+        targets = [name for name in self._group.preference if name in able]
+        if not targets:
             return
-        heir = next(filter(raft.has_caught_up, heirs), heirs[0])
+        # One that is behind may not have caught up by the time that there is.
+        target = next(filter(raft.has_caught_up, targets), targets[0])
         lost: Deferred[None] = Deferred()
         self._lost = lost
         lost.addTimeout(HAND_OVER_SECONDS_MAX, self._clock)
         lost.addErrback(lambda failure: failure.trap(DeferredTimeoutError))
-        self._driver.tell(lambda raft: raft.hand_over(heir))
+        self._driver.tell(lambda raft: raft.hand_over(target))
         await lost
 
     def lost(self) -> None:

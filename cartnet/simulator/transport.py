@@ -65,7 +65,7 @@ class Transport:
         self._paused = False
         self._producer: IPushProducer | None = None
         self._producer_paused = False
-        self._taken = self._heals_written = 0
+        self._taken, self._cut_written = 0, -1
         self._unacknowledged: tuple[str, int] | None = None
 
     def establish(self, protocol: IProtocol) -> None:
@@ -194,7 +194,8 @@ class Transport:
     def _send(self, what: bytes | type[Exception]) -> None:
         if isinstance(what, bytes):
             self.unread += len(what)
-            self._heals_written = self._network.heals
+            if self._network.holds(self.local, self.remote):
+                self._cut_written = self._network.heals
             self._wait_for_acknowledgement()
         self.other._incoming.append(what)
         self._network.carry(self.local, self.remote, self.other._arrive)
@@ -210,18 +211,19 @@ class Transport:
     def _waited(self) -> None:
         before, self._unacknowledged = self._unacknowledged, None
         if self._what_is_unacknowledged() == before:
-            self._lose(ConnectionLost)  # The other end is told once it writes.
+            # The other end is told once it writes. What the cut holds arrives there
+            # after the heal all the same, which is harsher than TCP.
+            self._lose(ConnectionLost)
         elif not self.disconnected:
             self._wait_for_acknowledgement()
 
     def _what_is_unacknowledged(self) -> tuple[str, int] | None:
-        """The same again as long as no acknowledgement arrives; None where none is
-        awaited."""
+        """A mark that changes with each acknowledgement; None where none is awaited."""
         heals = self._network.heals
-        if self._network.holds(self.local, self.remote):
-            return ("cut", heals) if self._heals_written == heals else None
+        if self._cut_written == heals:
+            return "cut", heals
         if self.unread > SOCKET_BUFFER_BYTES:
-            return ("full", self._taken)
+            return "full", self._taken
         return None
 
     def _say(self, ending: type[Exception]) -> None:

@@ -107,7 +107,7 @@ class FormationTests(SynchronousTestCase):
         formation.met(having_met("a", "a1", b="b1"), answered=True)
         self.assertEqual(formation.missing, "no answer from c")
         formation.met(having_met("c", "c1", a="a1", b="b1"), answered=True)
-        self.assertIn("not all its members have met", formation.missing)
+        self.assertEqual(formation.missing, "not all the same files were met by a")
 
     def test_a_lost_file(self) -> None:
         """A member whose file is not a founder's does not count, whoever it is."""

@@ -22,7 +22,8 @@ class Consensus:
         self._files = files
         self._tally = tally
         self._leaders: dict[int, str] = {}
-        # The term in which each committed entry first was seen to be, by index.
+        # By index, the term of whoever first showed the entry committed: that in which
+        # it was, or a later one.
         self._committed_in: dict[int, int] = {}
         self._seen: dict[str, _Seen] = {}
 

@@ -57,6 +57,18 @@ class StepTests(SynchronousTestCase):
 
         self.assert_incorrect("R1")
 
+    def test_a_leader_that_lacks_an_entry(self) -> None:
+        """A later leader without what was committed before its term is seen (R4)."""
+        raft = self.raft("s1r1")
+        self.check_step("s1r1")
+        raft.log.truncate_after(raft.commit_index - 1)
+        raft.term, raft.vote = raft.term + 1, "s1r1"
+        raft.become_leader()
+
+        with self.assertRaises(Incorrect) as caught:
+            self.check_step("s1r1")
+        self.assertIn("R4 a leader has all", caught.exception.check)
+
     def test_a_late_victory(self) -> None:
         """A candidate that was held while a later leader committed may win its term
         when it goes on: what it lacks was committed after it (R4)."""
