@@ -28,8 +28,8 @@ SHOWN_CHARACTERS_MAX: Final = 60
 """Of what a stranger sent, an error message or a log line shows no more."""
 
 HELLO_STRING_CHARACTERS_MAX: Final = 256
-HELLO_FOUNDERS_MAX: Final = 64
-"""A hello with longer strings or more founders is refused."""
+HELLO_MEMBERS_MAX: Final = 64
+"""A hello with longer strings, or that speaks of more members, is refused."""
 
 ANSWER_BACKSTOP_SECONDS: Final = 0.7
 """A request without an answer this long after the request timeout gets ``timeout``."""

@@ -11,7 +11,7 @@ of files that all say they have met. Founding needs the word of all: where all s
 they have met the new file, none has founded with the lost one, and none will, but on
 the lost disk itself. This takes four rules:
 
-- A replica learns of a member's files in the order in which that used them: it
+- A replica learns of a member's files in the order in which the member used them: it
   believes answers to its own dials, of which one is under way at a time. A file that
   was replaced must not be put back before the group has formed.
 - Who has decided repeats what it had met then, until the founders are on its disk.

@@ -67,7 +67,7 @@ class Office:
         targets = [name for name in self._group.preference if name in able]
         if not targets:
             return
-        # One that is behind may not have caught up by the time that there is.
+        # One that is behind may not catch up within HAND_OVER_SECONDS_MAX.
         target = next(filter(raft.has_caught_up, targets), targets[0])
         lost: Deferred[None] = Deferred()
         self._lost = lost

@@ -49,9 +49,9 @@ class SimulatedNetwork:
     :ivar trace: told of all that arrives: from, to, bytes.
     :ivar writes: how many there were; ``writes_lost`` of them never arrive.
     :ivar processes: those of the hosts; one that sleeps is given nothing.
-    :ivar patience: seconds after which the end that dialled gives a connection up, if
-        what it wrote cannot be acknowledged, or is not read (TCP_USER_TIMEOUT); None
-        where operating systems know nothing of that, and it waits for the heal.
+    :ivar user_timeout: seconds after which the end that dialled gives a connection up,
+        if what it wrote cannot be acknowledged, or is not read (RFC 5482); None where
+        operating systems know nothing of that, and it waits for the heal.
     :ivar heals: how often :meth:`heal` was called.
     :ivar before_write: hooks, by host, that are called with each of its writes before
         it is made, and may crash it; each is taken off by who added it.
@@ -68,7 +68,7 @@ class SimulatedNetwork:
         self.random = random
         self.trace = trace
         self.writes = self.writes_lost = 0
-        self.patience: float | None = None
+        self.user_timeout: float | None = None
         self.heals = 0
         self.processes: dict[str, Process] = {}
         self.before_write: dict[str, dict[Callable[[bytes], None], None]] = {}

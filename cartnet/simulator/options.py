@@ -82,9 +82,9 @@ class Options:
     :ivar users: of customers, as ``think_seconds`` and ``stock`` (:class:`Demand`).
     :ivar drift: by what share of the true time replicas' clocks are too fast or slow,
         at most.
-    :ivar troubled_birth: whether there are faults before the groups have formed, too.
-    :ivar user_timeout: whether dialled connections break where they stay without an
-        acknowledgement, as they do on Linux.
+    :ivar faults_while_forming: whether faults begin before the groups have formed.
+    :ivar user_timeout: whether the end that dialled gives up a connection without
+        acknowledgements, as it does on Linux.
     :ivar sale: as ``roaming`` and ``following`` (:class:`Demand`).
     """
 
@@ -105,7 +105,7 @@ class Options:
     think_seconds: float
     stock: int
     drift: float = 0.0
-    troubled_birth: bool = False
+    faults_while_forming: bool = False
     user_timeout: bool = True
     sale: int = 0
     roaming: bool = False
@@ -194,7 +194,7 @@ def draw(seed: int) -> Options:
         think_seconds=random.choice((0.05, 0.2, 0.6)),
         stock=random.choice((20, 100, 1_000)),
         drift=random.choice((0.0, 0.0, 0.01)),
-        troubled_birth=Random(f"{seed} birth").random() < 0.3,
+        faults_while_forming=Random(f"{seed} birth").random() < 0.3,
         user_timeout=Random(f"{seed} user timeout").random() < 0.7,
         sale=random.choice((0, 0, 0, 8, 30)),
         roaming=random.random() < 0.5,

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cartnet.simulator.options import Options
 
 FORMING_SECONDS_MAX: Final = 10.0
-BIRTH_SECONDS: Final = 2.0
-BIRTH_PAUSE_SECONDS: Final = 0.05
+FORMING_FAULTS_SECONDS: Final = 2.0
+FORMING_PAUSE_SECONDS: Final = 0.05
 """The mean time between two faults while groups would form, which is soon done."""
 
 SERVING_SECONDS_MAX: Final = 5.0
@@ -93,7 +93,7 @@ class Run:
         self._options = options
         self._trace = trace
         if options.user_timeout:
-            world.network.patience = UNACKNOWLEDGED_SECONDS_MAX
+            world.network.user_timeout = UNACKNOWLEDGED_SECONDS_MAX
         for name in self.cluster.topology.names:
             world.hosts[name].disk.speed = options.disk
         self._drift()
@@ -154,8 +154,8 @@ class Run:
         """Customers and faults; everything is looked at after each step."""
         cluster = self.cluster
         cluster.start()
-        if self._options.troubled_birth:
-            self._trouble(BIRTH_SECONDS, BIRTH_PAUSE_SECONDS)
+        if self._options.faults_while_forming:
+            self._trouble(FORMING_FAULTS_SECONDS, FORMING_PAUSE_SECONDS)
             self.nemesis.heal()
         self._await("the groups form", FORMING_SECONDS_MAX, self._unserved)
         self.crowd.begin()

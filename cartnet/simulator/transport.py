@@ -65,6 +65,8 @@ class Transport:
         self._paused = False
         self._producer: IPushProducer | None = None
         self._producer_paused = False
+        # How many bytes were taken of this end, and how many heals there had been when
+        # it last wrote into a cut.
         self._taken, self._cut_written = 0, -1
         self._unacknowledged: tuple[str, int] | None = None
 
@@ -194,19 +196,19 @@ class Transport:
     def _send(self, what: bytes | type[Exception]) -> None:
         if isinstance(what, bytes):
             self.unread += len(what)
-            if self._network.holds(self.local, self.remote):
+            if self.dialled and self._network.holds(self.local, self.remote):
                 self._cut_written = self._network.heals
             self._wait_for_acknowledgement()
         self.other._incoming.append(what)
         self._network.carry(self.local, self.remote, self.other._arrive)
 
     def _wait_for_acknowledgement(self) -> None:
-        patience = self._network.patience
-        if patience is None or not self.dialled or self._unacknowledged is not None:
+        seconds = self._network.user_timeout
+        if seconds is None or not self.dialled or self._unacknowledged is not None:
             return
         self._unacknowledged = self._what_is_unacknowledged()
         if self._unacknowledged is not None:
-            self._network.clock.callLater(patience, self._waited)
+            self._network.clock.callLater(seconds, self._waited)
 
     def _waited(self) -> None:
         before, self._unacknowledged = self._unacknowledged, None

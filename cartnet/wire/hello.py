@@ -25,7 +25,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from cartnet.consensus.messages import Life
-from cartnet.limits import HELLO_FOUNDERS_MAX, HELLO_STRING_CHARACTERS_MAX
+from cartnet.limits import HELLO_MEMBERS_MAX, HELLO_STRING_CHARACTERS_MAX
 from cartnet.wire.shown import one_line, shown
 
 VERSION: Final = 1
@@ -34,8 +34,8 @@ VERSION: Final = 1
 _HELLO: Final = re.compile(rb'\s*\{\s*"hello"\s*:')
 
 Name = Annotated[str, msgspec.Meta(max_length=HELLO_STRING_CHARACTERS_MAX)]
-Files = Annotated[dict[Name, Name], msgspec.Meta(max_length=HELLO_FOUNDERS_MAX)]
-Lives = Annotated[dict[Name, Life], msgspec.Meta(max_length=HELLO_FOUNDERS_MAX)]
+Files = Annotated[dict[Name, Name], msgspec.Meta(max_length=HELLO_MEMBERS_MAX)]
+Lives = Annotated[dict[Name, Life], msgspec.Meta(max_length=HELLO_MEMBERS_MAX)]
 Purpose = Literal["peer", "client", "supervisor"]
 Side = Literal["dialer", "listener"]
 

@@ -234,10 +234,10 @@ class CutTests(NetworkTestCase):
 
         self.assertEqual(far.received, b"there")
 
-    def test_patience(self) -> None:
+    def test_user_timeout(self) -> None:
         """Who has dialled does not wait for long for an acknowledgement, whichever way
         is cut; the other end hears of that when it writes."""
-        self.network.patience = 2.0
+        self.network.user_timeout = 2.0
         for cut in (("a", "b"), ("b", "a")):
             near, far = self.connect()
             silent, _ = self.connect()
@@ -258,9 +258,9 @@ class CutTests(NetworkTestCase):
             self.world.clock.run_for(1)
             self.assertIs(far.lost, error.ConnectionLost)
 
-    def test_patience_with_a_reader(self) -> None:
+    def test_user_timeout_of_a_full_window(self) -> None:
         """A full window counts, too, until the other end reads again."""
-        self.network.patience = 2.0
+        self.network.user_timeout = 2.0
         near, far = self.connect()
         far.transport.pauseProducing()
         near.transport.write(b"." * 200_000)
@@ -274,7 +274,7 @@ class CutTests(NetworkTestCase):
     def test_healed_in_time(self) -> None:
         """A cut that is over sooner does no harm, however many follow; a later one that
         stays does."""
-        self.network.patience = 2.0
+        self.network.user_timeout = 2.0
         near, far = self.connect()
         for _ in range(5):
             self.network.partition(["a"], ["b"])
